@@ -1,0 +1,1 @@
+"""The contract: messages, Avro records, topics, signing, sealing. Imports nothing else of the project."""

@@ -1,0 +1,231 @@
+"""The messages of the protocol (DESIGN §1): exact names, enumerations and optionality.
+
+All times are integer milliseconds since the epoch. Unknown members are ignored here; they stay in the signed bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from schemas.errors import InvalidMessage, NotJson
+
+MAX_BODY_BYTES = 256 * 1024
+
+ClientId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")]
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
+Text = Annotated[str, Meta(max_length=1024)]
+LongText = Annotated[str, Meta(max_length=64 * 1024)]
+Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the end of year 9999
+NonNegative = Annotated[float, Meta(ge=0)]
+SignatureText = Annotated[str, Meta(max_length=128)]
+
+
+class ClientStatus(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+    ERROR = "error"
+    MAINTENANCE = "maintenance"
+
+
+class SessionType(StrEnum):
+    VPN_CONNECTION = "vpn_connection"
+    SPA_SIGNAL = "spa_signal"
+    ADMIN_ACCESS = "admin_access"
+
+
+class SessionStatus(StrEnum):
+    ACTIVE = "active"
+    DISCONNECTED = "disconnected"
+    TERMINATED = "terminated"
+    ERROR = "error"
+
+
+class SecurityEventType(StrEnum):
+    AUTHENTICATION_FAILURE = "authentication_failure"
+    CERTIFICATE_ERROR = "certificate_error"
+    CONNECTION_ATTEMPT = "connection_attempt"
+    POLICY_VIOLATION = "policy_violation"
+    SUSPICIOUS_ACTIVITY = "suspicious_activity"
+    SYSTEM_ERROR = "system_error"
+
+
+class SecuritySeverity(StrEnum):
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class DeviceInfo(Struct, frozen=True, kw_only=True):
+    """The device's fingerprint. Sensitive: every member but ``encrypted``."""
+
+    os_type: Text
+    os_version: Text
+    device_id: Text
+    hardware_hash: Text
+    encrypted: bool
+
+
+class ClientRegistration(Struct, frozen=True, kw_only=True):
+    """``POST /clients/register``. ``public_key`` is PEM (Ed25519 SubjectPublicKeyInfo)."""
+
+    client_id: ClientId
+    public_key: Annotated[str, Meta(max_length=512)]
+    capabilities: Annotated[list[Identifier], Meta(max_length=64)]
+    version: Identifier
+    node_id: Identifier | None | UnsetType = UNSET
+    device_info: DeviceInfo
+    timestamp: Millis
+    signature: SignatureText
+
+
+class ClientMetrics(Struct, frozen=True, kw_only=True):
+    """``uptime`` in seconds, usages in per cent, ``network_activity`` a level. ``sealed`` is opaque to the server."""
+
+    uptime: NonNegative
+    memory_usage: NonNegative
+    cpu_usage: NonNegative
+    network_activity: NonNegative
+    encrypted: bool
+    sealed: LongText | None | UnsetType = UNSET
+
+
+class Heartbeat(Struct, frozen=True, kw_only=True):
+    """``POST /clients/heartbeat``."""
+
+    client_id: ClientId
+    timestamp: Millis
+    status: ClientStatus
+    metrics: ClientMetrics
+    signature: SignatureText
+
+
+class SessionMetadata(Struct, frozen=True, kw_only=True):
+    """``client_ip`` is anonymised, ``internal_ip`` sensitive."""
+
+    node_id: Identifier
+    client_ip: Text
+    internal_ip: LongText | None | UnsetType = UNSET
+    user_agent: Text
+    protocol_version: Text
+    encrypted: bool
+
+
+class SessionReport(Struct, frozen=True, kw_only=True):
+    """``POST /clients/sessions``."""
+
+    client_id: ClientId
+    session_id: Identifier
+    session_type: SessionType
+    start_time: Millis
+    end_time: Millis | None | UnsetType = UNSET
+    status: SessionStatus
+    metadata: SessionMetadata
+    signature: SignatureText
+
+
+class EventDetails(Struct, frozen=True, kw_only=True):
+    """``description`` is sensitive, the addresses are anonymised."""
+
+    description: LongText
+    source_ip: Text | None | UnsetType = UNSET
+    target_ip: Text | None | UnsetType = UNSET
+    user_agent: Text | None | UnsetType = UNSET
+    error_code: Text | None | UnsetType = UNSET
+    encrypted: bool
+
+
+class SecurityEvent(Struct, frozen=True, kw_only=True):
+    """``POST /clients/events``."""
+
+    client_id: ClientId
+    event_id: Identifier
+    event_type: SecurityEventType
+    severity: SecuritySeverity
+    timestamp: Millis
+    details: EventDetails
+    signature: SignatureText
+
+
+class ClientConfig(Struct, frozen=True, kw_only=True):
+    """What the server asks of a client. ``heartbeat_interval`` in seconds, ``sealing_key`` PEM of the SOC's public key."""
+
+    heartbeat_interval: int
+    policy_version: int
+    sealing_key: str
+    sealing_key_id: str
+    privacy_mode: str
+
+
+class RegistrationAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to a registration. ``expires_at`` in milliseconds since the epoch."""
+
+    client_id: str
+    api_key: str
+    expires_at: int
+    config: ClientConfig
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """One policy that applies to a client."""
+
+    policy_id: str
+    version: int
+    heartbeat_interval: int
+    reporting: list[str]
+
+
+class PolicySet(Struct, frozen=True, kw_only=True):
+    """``GET /clients/policies``: the policies in force, signed by the server over the body with a blank signature."""
+
+    policy_version: int
+    policies: list[Policy]
+    key_id: str
+    signature: str
+
+
+Message = ClientRegistration | Heartbeat | SessionReport | SecurityEvent
+M = TypeVar("M", ClientRegistration, Heartbeat, SessionReport, SecurityEvent)
+
+_DECODERS = {t: msgspec.json.Decoder(t) for t in (ClientRegistration, Heartbeat, SessionReport, SecurityEvent)}
+_NESTED = {ClientRegistration: "device_info", Heartbeat: "metrics", SessionReport: "metadata", SecurityEvent: "details"}
+_PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+
+
+def decode_message(body: bytes, kind: type[M]) -> M:
+    """Decode and validate a body.
+
+    Raises:
+        NotJson: not well-formed JSON.
+        InvalidMessage: a member is missing, of another type or out of range. Values are never repeated.
+    """
+    try:
+        message = _DECODERS[kind].decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise NotJson("the body is not well-formed JSON") from None
+    nested = _NESTED[kind]
+    if not getattr(message, nested).encrypted:
+        raise InvalidMessage("expected true", f"{nested}.encrypted")
+    return message  # type: ignore[return-value]
+
+
+def _invalid(text: str) -> InvalidMessage:
+    path = _PATH.search(text)
+    member = path.group(1) if path else ""
+    detail = text[: path.start()] if path else text
+    missing = _MISSING.search(detail)
+    if missing:
+        member = f"{member}.{missing.group(1)}" if member else missing.group(1)
+        return InvalidMessage("the member is missing", member)
+    if detail.startswith("Invalid enum value"):
+        detail = "not one of the values that the protocol names"
+    return InvalidMessage(detail, member)

@@ -1,0 +1,66 @@
+"""Which members of the messages are sensitive, in one table, and how an address is made anonymous (DESIGN §2).
+
+A sensitive value is sealed before it is written anywhere; of an address only its network and a keyed pseudonym are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from enum import StrEnum
+
+from schemas.messages import ClientRegistration, SecurityEvent, SessionReport
+
+SENSITIVE: dict[type, tuple[str, ...]] = {
+    ClientRegistration: (
+        "device_info.os_type",
+        "device_info.os_version",
+        "device_info.device_id",
+        "device_info.hardware_hash",
+    ),
+    SessionReport: ("metadata.internal_ip",),
+    SecurityEvent: ("details.description",),
+}
+"""Message → the paths of its members that the server must never see in the clear."""
+
+ADDRESSES: dict[type, tuple[str, ...]] = {
+    SessionReport: ("metadata.client_ip",),
+    SecurityEvent: ("details.source_ip", "details.target_ip"),
+}
+"""Message → the paths of its members that hold an address, kept only as a network and a pseudonym."""
+
+
+class PrivacyMode(StrEnum):
+    """``seal``: plaintext is sealed inside the edge. ``strict``: plaintext is refused."""
+
+    SEAL = "seal"
+    STRICT = "strict"
+
+
+def truncate_address(address: str) -> str:
+    """The network of an address: /24 for IPv4, /48 for IPv6; empty where the text is not an address."""
+    parsed = _parse(address)
+    if parsed is None:
+        return ""
+    prefix = 24 if parsed.version == 4 else 48
+    return str(ipaddress.ip_network((parsed, prefix), strict=False).network_address)
+
+
+def pseudonym(address: str, key: bytes) -> str:
+    """A keyed pseudonym of an address, 32 hex digits: equal addresses in any spelling give equal pseudonyms.
+
+    Args:
+        key: 32 secret bytes; rotating it unlinks the past from the future.
+    """
+    parsed = _parse(address)
+    text = parsed.exploded if parsed else address
+    return hashlib.blake2b(text.encode(), key=key, digest_size=16, person=b"viworks-address").hexdigest()
+
+
+def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        parsed = ipaddress.ip_address(address.strip())
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed

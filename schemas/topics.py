@@ -1,0 +1,72 @@
+"""The topics: one table of name, schemas, key, partitions and retention.
+
+A topic never keeps its records for longer than the retention policy keeps the data. Topics keyed by ``client_id`` have the
+same number of partitions and the same partitioner (murmur2), so that one processor owns all of a client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+PARTITIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table.
+
+    Attributes:
+        name: the topic's name on Kafka.
+        schemas: names of the schemas its values may have; the first is the data's, others are control records.
+        key: the member whose UTF-8 is the record's key; empty for no key.
+        retention_ms: how long Kafka keeps a record; None only for a compacted topic, whose newest record per key stays.
+        compacted: whether the newest record per key stays (a compacted topic with a retention also deletes).
+    """
+
+    name: str
+    schemas: tuple[str, ...]
+    key: str
+    retention_ms: int | None
+    compacted: bool = False
+    partitions: int = PARTITIONS
+
+    def config(self) -> dict[str, str]:
+        """The topic's configuration in Kafka's own words."""
+        if not self.compacted:
+            return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        if self.retention_ms is None:
+            return {"cleanup.policy": "compact"}
+        return {"cleanup.policy": "compact,delete", "retention.ms": str(self.retention_ms)}
+
+
+REGISTRATIONS = Topic("viworks.registrations.v1", ("registration",), "client_id", 7 * DAY_MS)
+VERDICTS = Topic("viworks.verdicts.v1", ("verdict",), "client_id", HOUR_MS, partitions=1)
+CLIENTS = Topic("viworks.clients.v1", ("client",), "client_id", None, compacted=True)
+HEARTBEATS = Topic("viworks.heartbeats.v1", ("heartbeat", "tick"), "client_id", DAY_MS)
+SESSIONS = Topic("viworks.sessions.v1", ("session",), "client_id", 7 * DAY_MS)
+EVENTS = Topic("viworks.events.v1", ("event",), "client_id", 7 * DAY_MS)
+LIVENESS = Topic("viworks.liveness.v1", ("liveness",), "client_id", 90 * DAY_MS, compacted=True)
+ALERTS = Topic("viworks.alerts.v1", ("alert",), "client_id", 7 * DAY_MS)
+AUDIT = Topic("viworks.audit.v1", ("audit",), "subject", 30 * DAY_MS, partitions=1)
+REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
+POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True, partitions=1)
+REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", None, compacted=True, partitions=1)
+DLQ = Topic("viworks.dlq.v1", (), "", 7 * DAY_MS, partitions=1)
+
+TOPICS: tuple[Topic, ...] = (
+    REGISTRATIONS,
+    VERDICTS,
+    CLIENTS,
+    HEARTBEATS,
+    SESSIONS,
+    EVENTS,
+    LIVENESS,
+    ALERTS,
+    AUDIT,
+    REJECTIONS,
+    POLICIES,
+    REVOCATIONS,
+    DLQ,
+)
