@@ -61,8 +61,7 @@ def decode(value: bytes | None) -> tuple[str, dict[str, Any]]:
         CodecError: not in the wire format, an unknown schema, or bytes that are not its encoding.
     """
     row = schema_by_id(schema_id_of(value))
-    assert value is not None
-    buffer = io.BytesIO(value)
+    buffer = io.BytesIO(value or b"")
     buffer.seek(HEADER_BYTES)
     try:
         record = fastavro.schemaless_reader(buffer, _parsed(row), None)

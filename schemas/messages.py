@@ -79,7 +79,7 @@ class ClientRegistration(Struct, frozen=True, kw_only=True):
     public_key: Annotated[str, Meta(max_length=512)]
     capabilities: Annotated[list[Identifier], Meta(max_length=64)]
     version: Identifier
-    node_id: Identifier | None | UnsetType = UNSET
+    node_id: Identifier | UnsetType | None = UNSET
     device_info: DeviceInfo
     timestamp: Millis
     signature: SignatureText
@@ -93,7 +93,7 @@ class ClientMetrics(Struct, frozen=True, kw_only=True):
     cpu_usage: NonNegative
     network_activity: NonNegative
     encrypted: bool
-    sealed: LongText | None | UnsetType = UNSET
+    sealed: LongText | UnsetType | None = UNSET
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class SessionMetadata(Struct, frozen=True, kw_only=True):
 
     node_id: Identifier
     client_ip: Text
-    internal_ip: LongText | None | UnsetType = UNSET
+    internal_ip: LongText | UnsetType | None = UNSET
     user_agent: Text
     protocol_version: Text
     encrypted: bool
@@ -124,7 +124,7 @@ class SessionReport(Struct, frozen=True, kw_only=True):
     session_id: Identifier
     session_type: SessionType
     start_time: Millis
-    end_time: Millis | None | UnsetType = UNSET
+    end_time: Millis | UnsetType | None = UNSET
     status: SessionStatus
     metadata: SessionMetadata
     signature: SignatureText
@@ -134,10 +134,10 @@ class EventDetails(Struct, frozen=True, kw_only=True):
     """``description`` is sensitive, the addresses are anonymised."""
 
     description: LongText
-    source_ip: Text | None | UnsetType = UNSET
-    target_ip: Text | None | UnsetType = UNSET
-    user_agent: Text | None | UnsetType = UNSET
-    error_code: Text | None | UnsetType = UNSET
+    source_ip: Text | UnsetType | None = UNSET
+    target_ip: Text | UnsetType | None = UNSET
+    user_agent: Text | UnsetType | None = UNSET
+    error_code: Text | UnsetType | None = UNSET
     encrypted: bool
 
 
@@ -154,12 +154,17 @@ class SecurityEvent(Struct, frozen=True, kw_only=True):
 
 
 class ClientConfig(Struct, frozen=True, kw_only=True):
-    """What the server asks of a client. ``heartbeat_interval`` in seconds, ``sealing_key`` PEM of the SOC's public key."""
+    """What the server asks of a client.
+
+    ``heartbeat_interval`` in seconds, ``sealing_key`` the SOC's public key and ``policy_key`` the key that signs
+    configuration and policies, both PEM.
+    """
 
     heartbeat_interval: int
     policy_version: int
     sealing_key: str
     sealing_key_id: str
+    policy_key: str
     privacy_mode: str
 
 

@@ -1,0 +1,1 @@
+"""The edge: checks who speaks and what is said, and answers 2xx only for what Kafka has."""

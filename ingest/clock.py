@@ -1,0 +1,13 @@
+"""The edge's clock: a function that gives milliseconds since the epoch, injected wherever a decision depends on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """The machine's time in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000

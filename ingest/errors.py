@@ -1,0 +1,153 @@
+"""What the edge refuses, and how it says so: RFC 9457 problem details with stable types.
+
+    EdgeError
+    ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
+    └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
+        ├── NotFound 404, MethodNotAllowed 405
+        ├── UnsupportedMediaType 415, BodyTooLarge 413
+        ├── MissingApiKey 401, InvalidApiKey 401, MissingHeader 400, IdentityMismatch 403, ScopeRefused 403
+        ├── MalformedJson 400, RepeatedKey 400, UnfitMessage 422, PlaintextRefused 422
+        ├── MalformedSignatureProblem 400, SignatureRefused 401, UnfitPublicKey 422, StaleTimestamp 422
+        ├── IdentityConflict 409, RegistrationReplayed 409
+        └── BrokerUnavailable 503, RegistryUnavailable 503
+
+A problem's text names the fault and the member. It never repeats a value from the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+TYPE_PREFIX = "urn:viworks:problem:"
+MEDIA_TYPE = b"application/problem+json"
+
+
+class EdgeError(Exception):
+    """Base of every error that this package raises."""
+
+
+class TokenError(EdgeError):
+    """The API key is not one of ours, or no longer counts."""
+
+
+class Problem(EdgeError):
+    """An answer other than success.
+
+    Args:
+        detail: one sentence for whoever reads the client's log.
+        member: the member of the message or the header that is at fault, where there is one.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+    headers: ClassVar[Mapping[bytes, bytes]] = {}
+
+    def __init__(self, detail: str = "", member: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.member = member
+
+    def body(self) -> bytes:
+        """The problem document."""
+        document: dict[str, Any] = {"type": TYPE_PREFIX + self.slug, "title": self.title, "status": self.status}
+        if self.detail:
+            document["detail"] = self.detail
+        if self.member:
+            document["member"] = self.member
+        return msgspec.json.encode({**document, "retryable": self.retryable})
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "No such resource"
+
+
+class MethodNotAllowed(Problem):
+    status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+
+class UnsupportedMediaType(Problem):
+    status, slug, title = 415, "unsupported-media-type", "The body must be application/json"
+
+
+class BodyTooLarge(Problem):
+    status, slug, title = 413, "body-too-large", "The body is too large"
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"connection": b"close"}
+
+
+class MissingApiKey(Problem):
+    status, slug, title = 401, "missing-api-key", "The API key is missing"
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"www-authenticate": b"Bearer"}
+
+
+class InvalidApiKey(Problem):
+    """The client's mend is to register again."""
+
+    status, slug, title = 401, "invalid-api-key", "The API key is not valid"
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"www-authenticate": b'Bearer error="invalid_token"'}
+
+
+class MissingHeader(Problem):
+    status, slug, title = 400, "missing-header", "A header is missing"
+
+
+class IdentityMismatch(Problem):
+    status, slug, title = 403, "identity-mismatch", "The identities of the request do not agree"
+
+
+class ScopeRefused(Problem):
+    status, slug, title = 403, "scope-refused", "The API key does not allow this call"
+
+
+class MalformedJson(Problem):
+    status, slug, title = 400, "malformed-json", "The body is not a JSON object"
+
+
+class RepeatedKey(Problem):
+    status, slug, title = 400, "duplicate-key", "A member stands twice in the body"
+
+
+class UnfitMessage(Problem):
+    status, slug, title = 422, "invalid-message", "The body is not a message of this endpoint"
+
+
+class PlaintextRefused(Problem):
+    status, slug, title = 422, "plaintext-refused", "A sensitive member is not sealed"
+
+
+class MalformedSignatureProblem(Problem):
+    status, slug, title = 400, "malformed-signature", "The signature is not 64 bytes in hexadecimal or base64"
+
+
+class SignatureRefused(Problem):
+    status, slug, title = 401, "bad-signature", "The signature does not verify"
+
+
+class UnfitPublicKey(Problem):
+    status, slug, title = 422, "bad-public-key", "The public key cannot be accepted"
+
+
+class StaleTimestamp(Problem):
+    status, slug, title = 422, "stale-timestamp", "The timestamp is too far from the server's clock"
+
+
+class IdentityConflict(Problem):
+    status, slug, title = 409, "identity-conflict", "The client id is registered with another key"
+
+
+class RegistrationReplayed(Problem):
+    status, slug, title = 409, "registration-replayed", "A registration counts once; sign a newer one"
+
+
+class BrokerUnavailable(Problem):
+    status, slug, title, retryable = 503, "broker-unavailable", "The message cannot be stored now", True
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"retry-after": b"5"}
+
+
+class RegistryUnavailable(Problem):
+    status, slug, title, retryable = 503, "registry-unavailable", "The registry does not answer now", True
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"retry-after": b"5"}

@@ -1,0 +1,232 @@
+"""The edge's way into Kafka: batched per partition, acknowledged by all replicas, bounded in time and memory.
+
+Records of one partition that arrive within ``linger_s`` share a batch, and one acknowledgement answers all their requests:
+producing by one future a record costs about 25 µs, this costs a few. The order within a partition is the order of ``send``.
+
+While batches stay unacknowledged for longer than ``timeout_s`` the broker counts as away: new records are refused at once,
+so that memory stays bounded and no request hangs. A refused or timed-out record may still arrive later; that is harmless,
+since clients send the same ids again. The other way round never happens: ``send`` returns only for what Kafka has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.partitioner import murmur2
+
+from ingest.errors import BrokerUnavailable
+from schemas.topics import Topic
+
+log = logging.getLogger(__name__)
+
+_RECORD_OVERHEAD = 64
+_REBUILD_PAUSE_S = 1.0
+_MAX_BATCH_BYTES = 512 * 1024
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """Kafka's default partition of a key (murmur2)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class _Acknowledgement(asyncio.Future[None]):
+    """Shared by every request of a batch, so one request's cancellation must not cancel it for the others."""
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
+
+
+class _Batch:
+    """Records of one partition that go out together. ``overdue`` once its requests have been told that it is late."""
+
+    __slots__ = ("acknowledged", "overdue", "records", "size", "timer")
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes | None, bytes]] = []
+        self.size = 0
+        self.overdue = False
+        self.acknowledged = _Acknowledgement()
+        self.acknowledged.add_done_callback(_consume_exception)
+        self.timer: asyncio.TimerHandle | None = None
+
+
+def _consume_exception(future: asyncio.Future[None]) -> None:
+    future.exception()
+
+
+class BatchingProducer:
+    """Sends records; see the module's text. Use as an async context manager."""
+
+    def __init__(self, bootstrap: str, *, linger_s: float, timeout_s: float, max_unacknowledged_bytes: int) -> None:
+        self._bootstrap = bootstrap
+        self._linger_s = linger_s
+        self._timeout_s = timeout_s
+        self._max_bytes = max_unacknowledged_bytes
+        self._bytes = 0
+        self._open: dict[tuple[str, int], _Batch] = {}
+        self._busy: set[tuple[str, int]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._overdue = 0
+        self._producer: AIOKafkaProducer | None = None
+        self._rebuilding: asyncio.Lock = asyncio.Lock()
+
+    async def __aenter__(self) -> BatchingProducer:
+        self._producer = await self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        while self._open or self._tasks:
+            for lane in [lane for lane in self._open if lane not in self._busy]:
+                self._flush(lane)
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not self._tasks:
+                break
+            await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._tasks:
+            task.cancel()
+        await _stop(self._producer, self._timeout_s)
+
+    @property
+    def available(self) -> bool:
+        """Whether records are accepted now."""
+        return self._overdue == 0 and self._bytes < self._max_bytes
+
+    async def send(self, topic: Topic, key: bytes, value: bytes) -> None:
+        """Send one record and return when all in-sync replicas have it.
+
+        Raises:
+            BrokerUnavailable: not acknowledged in time, or refused because earlier records wait.
+        """
+        await self.enqueue(topic, partition_for(key, topic.partitions), key, value)
+
+    def enqueue(self, topic: Topic, partition: int, key: bytes | None, value: bytes) -> asyncio.Future[None]:
+        """Put a record into its partition's batch; the future ends with the acknowledgement. Raises BrokerUnavailable."""
+        if not self.available:
+            raise BrokerUnavailable("the message was not stored; send it again later")
+        lane = (topic.name, partition)
+        batch = self._open.get(lane)
+        if batch is None:
+            batch = self._open_batch(lane)
+        size = len(value) + len(key or b"") + _RECORD_OVERHEAD
+        batch.records.append((key, value))
+        batch.size += size
+        self._bytes += size
+        if batch.size >= _MAX_BATCH_BYTES:
+            self._flush_if_free(lane, batch)
+        return batch.acknowledged
+
+    def _open_batch(self, lane: tuple[str, int]) -> _Batch:
+        loop = asyncio.get_running_loop()
+        batch = self._open[lane] = _Batch()
+        batch.timer = loop.call_later(self._timeout_s, self._is_overdue, batch)
+        loop.call_later(self._linger_s, self._flush_if_free, lane, batch)
+        return batch
+
+    def _flush_if_free(self, lane: tuple[str, int], batch: _Batch) -> None:
+        """While the lane's last batch is under way the next one goes on filling."""
+        if self._open.get(lane) is batch and lane not in self._busy:
+            self._flush(lane)
+
+    def _flush(self, lane: tuple[str, int]) -> None:
+        self._busy.add(lane)
+        task = asyncio.get_running_loop().create_task(self._deliver(lane, self._open.pop(lane)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, lane: tuple[str, int], batch: _Batch) -> None:
+        try:
+            await self._produce(lane, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the requests that wait must get an answer
+            log.warning("a batch was not stored: %s", type(error).__name__)
+            self._settle(batch, BrokerUnavailable("the message was not stored; send it again"))
+            if not isinstance(error, KafkaTimeoutError):
+                await self._rebuild()
+        else:
+            self._settle(batch, None)
+        self._busy.discard(lane)
+        if lane in self._open:
+            self._flush(lane)
+
+    async def _produce(self, lane: tuple[str, int], batch: _Batch) -> None:
+        """Hand over the whole batch, then wait for its acknowledgements."""
+        producer = self._producer
+        if producer is None:
+            raise KafkaTimeoutError("the producer is being rebuilt")
+        waiting = []
+        builder = producer.create_batch()
+        for key, value in batch.records:
+            if builder.append(key=key, value=value, timestamp=None) is None:
+                waiting.append(await producer.send_batch(builder, lane[0], partition=lane[1]))
+                builder = producer.create_batch()
+                builder.append(key=key, value=value, timestamp=None)
+        waiting.append(await producer.send_batch(builder, lane[0], partition=lane[1]))
+        for future in waiting:
+            await future
+
+    def _is_overdue(self, batch: _Batch) -> None:
+        """The requests get their answer now; the batch keeps its place and is the probe for the broker's return."""
+        self._overdue += 1
+        batch.overdue = True
+        batch.acknowledged.set_exception(BrokerUnavailable("the message was not stored in time; send it again"))
+
+    def _settle(self, batch: _Batch, error: BrokerUnavailable | None) -> None:
+        self._bytes -= batch.size
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if batch.overdue:
+            self._overdue -= 1
+        elif error is None:
+            batch.acknowledged.set_result(None)
+        else:
+            batch.acknowledged.set_exception(error)
+
+    async def _start(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=2 * _MAX_BATCH_BYTES,
+            request_timeout_ms=10_000,
+            retry_backoff_ms=100,
+        )
+        await producer.start()
+        return producer
+
+    async def _rebuild(self) -> None:
+        """After an error that idempotence cannot get over (aiokafka 1017) only a new producer goes on."""
+        broken = self._producer
+        async with self._rebuilding:
+            if self._producer is not broken or broken is None:
+                return
+            self._producer = None
+            await _stop(broken, 1.0)
+            while self._producer is None:
+                try:
+                    self._producer = await self._start()
+                except KafkaError:
+                    await asyncio.sleep(_REBUILD_PAUSE_S)
+
+
+async def _stop(producer: AIOKafkaProducer | None, timeout_s: float) -> None:
+    """Stop in bounded time: ``AIOKafkaProducer.stop`` waits for ever for batches that a broker never acknowledges."""
+    if producer is None:
+        return
+    try:
+        async with asyncio.timeout(timeout_s):
+            await producer.stop()
+    except (KafkaError, TimeoutError):
+        sender = producer._sender  # no public call ends the sender without the flush
+        sender.sender_task.cancel()
+        await asyncio.wait([sender.sender_task])
+        await producer.client.close()

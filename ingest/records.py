@@ -1,0 +1,124 @@
+"""From a verified message to the record that Kafka keeps. Pure; what is sensitive goes through the privacy guard."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from msgspec import UnsetType
+
+from ingest.extract import SignedRequest
+from ingest.privacy import PrivacyGuard
+from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
+from schemas.sealing import Place
+
+Record = dict[str, Any]
+T = TypeVar("T")
+
+
+def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int) -> Record:
+    """A ``heartbeat`` record."""
+    message, metrics = request.message, request.message.metrics
+    return {
+        "client_id": message.client_id,
+        "timestamp": message.timestamp,
+        "status": message.status.value,
+        "uptime": metrics.uptime,
+        "memory_usage": metrics.memory_usage,
+        "cpu_usage": metrics.cpu_usage,
+        "network_activity": metrics.network_activity,
+        "sealed": _optional(metrics.sealed),
+        "interval_ms": interval_ms,
+        "key_id": request.identity.key_id,
+        "signature": request.signature,
+        "received_at": request.received_ms,
+        "edge": edge,
+    }
+
+
+def session_record(request: SignedRequest[SessionReport], edge: str, guard: PrivacyGuard) -> Record:
+    """A ``session`` record. Raises PlaintextRefused."""
+    message, metadata = request.message, request.message.metadata
+    internal_ip = _optional(metadata.internal_ip)
+    place = Place(message.client_id, "session.internal_ip", message.session_id)
+    network, pseudonym = guard.address(metadata.client_ip)
+    return {
+        "client_id": message.client_id,
+        "session_id": message.session_id,
+        "session_type": message.session_type.value,
+        "start_time": message.start_time,
+        "end_time": _optional(message.end_time),
+        "status": message.status.value,
+        "node_id": metadata.node_id,
+        "client_ip": network,
+        "client_ip_pseudonym": pseudonym,
+        "internal_ip": None if internal_ip is None else guard.text(internal_ip, place, "metadata.internal_ip"),
+        "user_agent": metadata.user_agent,
+        "protocol_version": metadata.protocol_version,
+        **_proof(request, edge, guard, Place(message.client_id, "session.signed_bytes", message.session_id)),
+    }
+
+
+def event_record(request: SignedRequest[SecurityEvent], edge: str, guard: PrivacyGuard) -> Record:
+    """An ``event`` record. Raises PlaintextRefused."""
+    message, details = request.message, request.message.details
+    place = Place(message.client_id, "event.description", message.event_id)
+    source_ip, source_pseudonym = guard.address(_optional(details.source_ip))
+    target_ip, target_pseudonym = guard.address(_optional(details.target_ip))
+    return {
+        "client_id": message.client_id,
+        "event_id": message.event_id,
+        "event_type": message.event_type.value,
+        "severity": message.severity.value,
+        "timestamp": message.timestamp,
+        "description": guard.text(details.description, place, "details.description"),
+        "source_ip": source_ip,
+        "source_ip_pseudonym": source_pseudonym,
+        "target_ip": target_ip,
+        "target_ip_pseudonym": target_pseudonym,
+        "user_agent": _optional(details.user_agent),
+        "error_code": _optional(details.error_code),
+        **_proof(request, edge, guard, Place(message.client_id, "event.signed_bytes", message.event_id)),
+    }
+
+
+def registration_record(
+    request: SignedRequest[ClientRegistration], edge: str, guard: PrivacyGuard, request_id: str
+) -> Record:
+    """A ``registration`` record. Raises PlaintextRefused."""
+    message, info = request.message, request.message.device_info
+    message_id = str(message.timestamp)
+    device_info = {
+        "os_type": info.os_type,
+        "os_version": info.os_version,
+        "device_id": info.device_id,
+        "hardware_hash": info.hardware_hash,
+    }
+    return {
+        "request_id": request_id,
+        "client_id": message.client_id,
+        "public_key": request.identity.public_key,
+        "capabilities": message.capabilities,
+        "version": message.version,
+        "node_id": _optional(message.node_id),
+        "device_info": guard.group(
+            device_info, Place(message.client_id, "registration.device_info", message_id), "device_info"
+        ),
+        "timestamp": message.timestamp,
+        **_proof(request, edge, guard, Place(message.client_id, "registration.signed_bytes", message_id)),
+    }
+
+
+def _proof(request: SignedRequest[Any], edge: str, guard: PrivacyGuard, place: Place) -> Record:
+    signed, sealed = guard.signed_bytes(request.signed_bytes, place)
+    return {
+        "key_id": request.identity.key_id,
+        "signature": request.signature,
+        "signed_bytes": signed,
+        "signed_bytes_sealed": sealed,
+        "received_at": request.received_ms,
+        "edge": edge,
+    }
+
+
+def _optional(value: T | UnsetType | None) -> T | None:
+    return None if isinstance(value, UnsetType) else value

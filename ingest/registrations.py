@@ -1,0 +1,99 @@
+"""Registration as the edge sees it: ask the registry over Kafka, wait for its verdict.
+
+The registry processor is the one owner of a client id; an edge only carries the question and the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from types import TracebackType
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from ingest.errors import RegistryUnavailable
+from ingest.producer import BatchingProducer
+from schemas import codec
+from schemas.errors import CodecError
+from schemas.topics import REGISTRATIONS, VERDICTS
+
+log = logging.getLogger(__name__)
+
+_MAX_PENDING = 10_000
+
+
+class RegistryLink:
+    """Questions to the registry and the verdicts that come back. Use as an async context manager."""
+
+    def __init__(self, bootstrap: str, producer: BatchingProducer, edge: str, timeout_s: float) -> None:
+        self._producer = producer
+        self._edge = edge
+        self._timeout_s = timeout_s
+        self._pending: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest", fetch_max_wait_ms=250
+        )
+        self._reader: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> RegistryLink:
+        await self._consumer.start()
+        partitions = [TopicPartition(VERDICTS.name, number) for number in range(VERDICTS.partitions)]
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            await self._consumer.position(partition)
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+        await self._consumer.stop()
+
+    async def decide(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Put a registration record to the registry and return its verdict record.
+
+        Raises:
+            BrokerUnavailable: the question was not stored.
+            RegistryUnavailable: no verdict in time.
+        """
+        if len(self._pending) >= _MAX_PENDING:
+            raise RegistryUnavailable("too many registrations wait; try again later")
+        request_id = record["request_id"]
+        verdict = self._pending[request_id] = asyncio.get_running_loop().create_future()
+        try:
+            value = codec.encode("registration", record)
+            async with asyncio.timeout(self._timeout_s):
+                await self._producer.send(REGISTRATIONS, record["client_id"].encode(), value)
+                decided: dict[str, Any] = await verdict
+                return decided
+        except TimeoutError:
+            raise RegistryUnavailable("the registration was not decided in time; try again") from None
+        finally:
+            del self._pending[request_id]
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async for message in self._consumer:
+                    self._receive(message.value)
+            except KafkaError as error:
+                log.warning("reading verdicts: %s", type(error).__name__)
+                await asyncio.sleep(1.0)
+
+    def _receive(self, value: bytes | None) -> None:
+        try:
+            verdict = codec.decode_as("verdict", value)
+        except CodecError as error:
+            log.warning("a verdict could not be read: %s", error)
+            return
+        waiting = self._pending.get(verdict["request_id"])
+        if verdict["edge"] == self._edge and waiting is not None and not waiting.done():
+            waiting.set_result(verdict)

@@ -1,0 +1,46 @@
+"""The edge's settings, each a ``VIWORKS_*`` environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.messages import MAX_BODY_BYTES
+from schemas.privacy import PrivacyMode
+
+
+class EdgeSettings(BaseSettings):
+    """What an edge process needs to know. Durations carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix="VIWORKS_", extra="ignore", frozen=True)
+
+    kafka: str = "127.0.0.1:9092"
+    edge_host: str = "127.0.0.1"
+    edge_port: int = 8080
+    edge_tls_host: str = "0.0.0.0"  # noqa: S104 - this listener is mutual TLS and meant for the network
+    edge_tls_port: int = 8443
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 9464
+
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_ca_file: Path | None = None
+
+    token_keys_file: Path
+    policy_key_file: Path
+    pseudonym_key_file: Path
+    sealing_key_file: Path
+
+    privacy_mode: PrivacyMode = PrivacyMode.SEAL
+    heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
+    token_lifetime_s: int = Field(default=30 * 86_400, ge=60)
+    tick_interval_s: float = Field(default=0.5, gt=0)
+
+    max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1024)
+    max_unacknowledged_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    produce_timeout_s: float = Field(default=5.0, gt=0)
+    produce_linger_s: float = Field(default=0.002, ge=0)
+    verdict_timeout_s: float = Field(default=5.0, gt=0)
+    keep_alive_s: int = 75
