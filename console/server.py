@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
@@ -68,9 +69,10 @@ async def serve(settings: ConsoleSettings, ready: Callable[[], None]) -> None:
         create_app(settings, warehouse), lifespan="off", log_config=None, access_log=False, server_header=False, ws="none"
     )
     server = _Server(config, ready)
+    serving = asyncio.create_task(server.serve([bound]))
     try:
-        await server.serve([bound])
+        await asyncio.wait([serving])  # unlike an await of the task it leaves the server be when cancelled
     finally:
         server.should_exit = True
-        await server.shutdown([bound]) if server.started else None
+        await serving
         await warehouse.close()

@@ -1,4 +1,4 @@
-"""Refused requests, counted by reason: one record a reason, client and second.
+"""Refused requests, counted by reason: one record a reason, client and interval.
 
 So an attacker cannot flood the topic.
 """
@@ -41,7 +41,7 @@ class _Count:
 
 
 class Rejections:
-    """Counts rejections and writes the counts out once a second."""
+    """Counts rejections and writes the counts out at intervals."""
 
     def __init__(self, producer: BatchingProducer, edge: str, clock: Clock) -> None:
         self._producer = producer
@@ -58,7 +58,7 @@ class Rejections:
         entry.count += 1
         entry.last_ms = now_ms
 
-    async def run(self, interval_s: float = 1.0) -> None:
+    async def run(self, interval_s: float) -> None:
         """Write the counts out for ever; what Kafka does not take now stays counted."""
         while True:
             await asyncio.sleep(interval_s)

@@ -76,7 +76,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             rejections=rejections,
         )
         work = [
-            asyncio.create_task(rejections.run()),
+            asyncio.create_task(rejections.run(settings.rejection_interval_s)),
             asyncio.create_task(tick_forever(producer, name, settings.tick_interval_s, clock)),
         ]
         try:
@@ -114,11 +114,11 @@ async def _listen(app: Starlette, settings: EdgeSettings, ready: Callable[[], No
             tasks.append(asyncio.create_task(listeners[-1].serve([bound])))
             await started.wait()
         ready()
-        await asyncio.gather(*tasks)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
     finally:
         for listener in listeners:
             listener.should_exit = True
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks)
 
 
 def _bindings(app: Starlette, settings: EdgeSettings) -> list[tuple[uvicorn.Config, socket.socket]]:

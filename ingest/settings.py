@@ -37,6 +37,7 @@ class EdgeSettings(BaseSettings):
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     token_lifetime_s: int = Field(default=30 * 86_400, ge=60)
     tick_interval_s: float = Field(default=0.5, gt=0)
+    rejection_interval_s: float = Field(default=1.0, gt=0)
 
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1024)
     max_unacknowledged_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)

@@ -17,7 +17,7 @@ BODIES = {
         '"memory_usage":45.2,"cpu_usage":12.8,"network_activity":1024,"encrypted":true},"signature":""}'
     ),
     "white space and another order": (
-        '{\n  "signature" : "",\n  "status": "online", "client_id": "c-1",\n\t"timestamp": 1,\r\n "metrics": {"uptime": 0}}\n'
+        '{\n  "signature" : "",\n  "status": "online", "client_id": "c-1",\n\t"timestamp": 1,\r\n "metrics": {}}\n'
     ),
     "a nested member of the same name is left alone": (
         '{"client_id":"c-1","details":{"signature":"","description":"x"},"signature":""}'

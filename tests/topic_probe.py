@@ -1,0 +1,46 @@
+"""What came onto the topics since a moment: for tests that say what must, and what must not, be on Kafka."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from schemas import codec
+from schemas.topics import TOPICS
+
+
+class TopicProbe:
+    """Use as an async context manager: the moment is its start."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
+        self._start: dict[TopicPartition, int] = {}
+
+    async def __aenter__(self) -> TopicProbe:
+        await self._consumer.start()
+        partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
+        self._start = await self._consumer.end_offsets(partitions)
+        self._consumer.assign(partitions)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def raw(self) -> list[ConsumerRecord]:
+        """All records since the start, ticks left out."""
+        ends = await self._consumer.end_offsets(list(self._start))
+        found: list[ConsumerRecord] = []
+        for partition, start in self._start.items():
+            self._consumer.seek(partition, start)
+        while [partition for partition, end in ends.items() if await self._consumer.position(partition) < end]:
+            batches = await self._consumer.getmany(timeout_ms=500)
+            found += [record for batch in batches.values() for record in batch]
+        return [record for record in found if codec.decode(record.value)[0] != "tick"]
+
+    async def records(self, schema: str, client_id: str) -> list[dict[str, object]]:
+        """The records of one schema and client since the start."""
+        decoded = [codec.decode(record.value) for record in await self.raw()]
+        return [record for name, record in decoded if name == schema and record.get("client_id") == client_id]
