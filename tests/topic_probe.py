@@ -11,7 +11,7 @@ from schemas.topics import TOPICS
 
 
 class TopicProbe:
-    """Use as an async context manager: the moment is its start."""
+    """Use as an async context manager; ``mark`` sets the moment. One serves a whole run: its first start costs a second."""
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=50)
@@ -19,9 +19,8 @@ class TopicProbe:
 
     async def __aenter__(self) -> TopicProbe:
         await self._consumer.start()
-        partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)]
-        self._start = await self._consumer.end_offsets(partitions)
-        self._consumer.assign(partitions)
+        self._consumer.assign([TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)])
+        await self.mark()
         return self
 
     async def __aexit__(
@@ -29,8 +28,12 @@ class TopicProbe:
     ) -> None:
         await self._consumer.stop()
 
+    async def mark(self) -> None:
+        """Forget what came so far."""
+        self._start = await self._consumer.end_offsets(self._consumer.assignment())
+
     async def raw(self) -> list[ConsumerRecord]:
-        """All records since the start, ticks left out."""
+        """All records since the moment, ticks left out."""
         ends = await self._consumer.end_offsets(list(self._start))
         found: list[ConsumerRecord] = []
         for partition, start in self._start.items():
@@ -41,6 +44,6 @@ class TopicProbe:
         return [record for record in found if codec.decode(record.value)[0] != "tick"]
 
     async def records(self, schema: str, client_id: str) -> list[dict[str, object]]:
-        """The records of one schema and client since the start."""
+        """The records of one schema and client since the moment."""
         decoded = [codec.decode(record.value) for record in await self.raw()]
         return [record for name, record in decoded if name == schema and record.get("client_id") == client_id]

@@ -21,6 +21,7 @@ from ingest.settings import EdgeSettings
 from schemas import codec
 from schemas.topics import REGISTRATIONS, VERDICTS
 from tests.rust_client import RustClient
+from tests.topic_probe import TopicProbe
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +119,12 @@ async def http(bootstrap: str, key_files: KeyFiles) -> AsyncIterator[httpx2.Asyn
         httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False) as client,
     ):
         yield client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def probe(bootstrap: str) -> AsyncIterator[TopicProbe]:
+    async with TopicProbe(bootstrap) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="session")

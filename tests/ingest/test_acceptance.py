@@ -31,32 +31,30 @@ def soc_key(files: KeyFiles) -> X25519PrivateKey:
     return key
 
 
-async def test_the_four_examples_are_accepted_and_each_is_one_record(bootstrap: str, http: httpx2.AsyncClient) -> None:
+async def test_the_four_examples_are_accepted_and_each_is_one_record(probe: TopicProbe, http: httpx2.AsyncClient) -> None:
     client = RustClient(http, samples.CLIENT_ID)
-    async with TopicProbe(bootstrap) as probe:
-        registered = await client.register()
-        beat = await client.post("heartbeat", samples.heartbeat(now_ms()))
-        report = await client.post("sessions", samples.session(now_ms()))
-        event = await client.post("events", samples.event(now_ms()))
-        statuses = [answer.status_code for answer in (registered, beat, report, event)]
-        counts = [
-            len(await probe.records(name, client.client_id)) for name in ("registration", "heartbeat", "session", "event")
-        ]
+    await probe.mark()
+    registered = await client.register()
+    beat = await client.post("heartbeat", samples.heartbeat(now_ms()))
+    report = await client.post("sessions", samples.session(now_ms()))
+    event = await client.post("events", samples.event(now_ms()))
+    statuses = [answer.status_code for answer in (registered, beat, report, event)]
+    counts = [len(await probe.records(name, client.client_id)) for name in ("registration", "heartbeat", "session", "event")]
     assert statuses == [201, 202, 202, 202]
     assert counts == [1, 1, 1, 1]
     assert beat.headers["x-policy-version"] == "1"
     assert registered.json()["config"]["heartbeat_interval"] == 30
 
 
-async def test_sensitive_values_reach_kafka_only_sealed(bootstrap: str, client: RustClient, key_files: KeyFiles) -> None:
+async def test_sensitive_values_reach_kafka_only_sealed(probe: TopicProbe, client: RustClient, key_files: KeyFiles) -> None:
     report = samples.session(now_ms(), client.client_id)
     report["metadata"]["internal_ip"] = "10.77.88.99"
-    async with TopicProbe(bootstrap) as probe:
-        await client.register(now_ms() + 1)
-        await client.post("sessions", report)
-        await client.post("events", samples.event(now_ms(), client.client_id))
-        values = b"".join(record.value for record in await probe.raw())
-        event = (await probe.records("event", client.client_id))[0]
+    await probe.mark()
+    await client.register(now_ms() + 1)
+    await client.post("sessions", report)
+    await client.post("events", samples.event(now_ms(), client.client_id))
+    values = b"".join(record.value for record in await probe.raw())
+    event = (await probe.records("event", client.client_id))[0]
     assert [marker for marker in MARKERS if marker.encode() in values] == []
     opened = open_envelope(
         str(event["description"]), Place(client.client_id, "event.description", "event-xyz789"), soc_key(key_files)
@@ -64,10 +62,10 @@ async def test_sensitive_values_reach_kafka_only_sealed(bootstrap: str, client: 
     assert opened == b"Failed login attempt"
 
 
-async def test_the_soc_can_prove_the_signature_later(bootstrap: str, client: RustClient, key_files: KeyFiles) -> None:
-    async with TopicProbe(bootstrap) as probe:
-        await client.post("events", samples.event(now_ms(), client.client_id))
-        event: dict[str, Any] = (await probe.records("event", client.client_id))[0]
+async def test_the_soc_can_prove_the_signature_later(probe: TopicProbe, client: RustClient, key_files: KeyFiles) -> None:
+    await probe.mark()
+    await client.post("events", samples.event(now_ms(), client.client_id))
+    event: dict[str, Any] = (await probe.records("event", client.client_id))[0]
     place = Place(client.client_id, "event.signed_bytes", "event-xyz789")
     signed = open_envelope(event["signed_bytes"].decode(), place, soc_key(key_files))
     public_key = signing.public_key_of(client.seed)
