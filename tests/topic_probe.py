@@ -32,6 +32,10 @@ class TopicProbe:
         """Forget what came so far."""
         self._start = await self._consumer.end_offsets(self._consumer.assignment())
 
+    async def rewind(self) -> None:
+        """Set the moment to the beginning of the topics."""
+        self._start = await self._consumer.beginning_offsets(self._consumer.assignment())
+
     async def raw(self) -> list[ConsumerRecord]:
         """All records since the moment, ticks left out."""
         ends = await self._consumer.end_offsets(list(self._start))

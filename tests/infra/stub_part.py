@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 from infra.notify import READY, notify
 
 
-def main(kind: str, *arguments: str) -> None:
+def main(kind: str) -> None:
     """Behave as ``kind``."""
     print(f"stub {kind} with kafka {os.environ.get('VIWORKS_KAFKA')}", flush=True)  # noqa: T201 - its log
     if kind == "die-before-ready":
@@ -22,12 +21,9 @@ def main(kind: str, *arguments: str) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if kind != "silent":
         notify(READY)
-    if kind == "die-once" and not Path(arguments[0]).exists():
-        Path(arguments[0]).touch()
-        sys.exit(7)
     while True:
         signal.pause()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -1,0 +1,93 @@
+"""The error tree of infra. Every message is one sentence that says what is wrong, and one that says how to mend it.
+
+InfraError
+├── SettingsInvalid
+├── DataDirectoryInUse
+├── PortTaken
+├── JavaMissing
+├── DownloadFailed
+├── BrokerNotStarted
+├── BrokerUnreachable
+├── TopicsNotCreated
+├── KeyFileInvalid
+├── NotRunning
+├── PartUnknown
+├── ClientUnknown
+└── PartNotStarted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class InfraError(Exception):
+    """Anything that stops ``viworks`` and that its user can mend. ``detail`` is shown below the message as it is."""
+
+    def __init__(self, message: str, detail: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.detail = tuple(detail)
+
+
+class SettingsInvalid(InfraError):
+    """A ``VIWORKS_*`` variable or an option holds a value of the wrong kind."""
+
+
+class DataDirectoryInUse(InfraError):
+    """Another supervisor holds the data directory."""
+
+    def __init__(self, data_dir: Path, pid: int | None) -> None:
+        holder = f"the viworks process {pid}" if pid else "another viworks process"
+        super().__init__(f"{data_dir} is in use by {holder}: stop that one, or name another directory with --data.")
+        self.pid = pid
+
+
+class PortTaken(InfraError):
+    """A port that a part is to listen on has a listener already."""
+
+    def __init__(self, port: int, setting: str, part: str) -> None:
+        super().__init__(
+            f"Port {port} ({part}) is taken by another program: stop that program, or set {setting} to a free port."
+        )
+        self.port = port
+
+
+class JavaMissing(InfraError):
+    """Neither a Java of version 17 or newer nor the wheel that brings one is there."""
+
+
+class DownloadFailed(InfraError):
+    """A jar of the embedded broker could not be fetched, or is not the one that was pinned."""
+
+
+class BrokerNotStarted(InfraError):
+    """The embedded broker ended or stayed silent while it started."""
+
+
+class BrokerUnreachable(InfraError):
+    """The external broker that was named does not answer."""
+
+
+class TopicsNotCreated(InfraError):
+    """The broker refused to create a topic."""
+
+
+class KeyFileInvalid(InfraError):
+    """A key file that was made earlier cannot be read back."""
+
+
+class NotRunning(InfraError):
+    """``viworks status`` found no running supervisor."""
+
+
+class PartUnknown(InfraError):
+    """``viworks run`` was asked for a part that does not exist."""
+
+
+class ClientUnknown(InfraError):
+    """``viworks demo`` was asked for a client that is not one of the simulated ones."""
+
+
+class PartNotStarted(InfraError):
+    """A part ended, or did not report ready in time, while it started."""
