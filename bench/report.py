@@ -1,0 +1,30 @@
+"""One row of the report: a figure beside its bound, both measured in this run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """``reached`` and ``bound`` in the same unit; ``wanted`` is the ratio to reach."""
+
+    what: str
+    reached: float
+    bound: float
+    wanted: float
+    note: str
+
+    @property
+    def ratio(self) -> float:
+        return self.reached / self.bound
+
+    def text(self) -> str:
+        verdict = "reached" if self.ratio >= self.wanted else "NOT REACHED"
+        return (
+            f"{self.what:<46}{self.reached:>12,.0f} {self.bound:>12,.0f} {self.ratio:>8.2f} {self.wanted:>8.2f}  {verdict}\n"
+            f"    {self.note}"
+        )
+
+
+HEADER = f"{'what':<46}{'reached':>12} {'bound':>12} {'ratio':>8} {'wanted':>8}"
