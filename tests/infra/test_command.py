@@ -32,8 +32,9 @@ def viworks(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize("module", ["typer", "rich", "aiokafka", "pydantic_settings"])
-def test_the_light_install_says_what_to_install(module: str) -> None:
-    code = f"import sys; sys.modules[{module!r}] = None; from infra.cli import main; main()"
+def test_the_light_install_says_what_to_install(module: str, tmp_path: Path) -> None:
+    argv = ["viworks", "up", "--data", str(tmp_path)]
+    code = f"import sys; sys.argv = {argv}; sys.modules[{module!r}] = None; from infra.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "install viworks[server]" in done.stderr

@@ -1,0 +1,202 @@
+"""The main job, end to end, on the real parts: what a user of ``viworks up`` sees."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from clickhouse_connect.driver.client import Client as ClickHouse
+
+from schemas import codec
+from schemas.topics import ALERTS
+from tests.end_to_end.system import System
+from tests.infra.waiting import eventually
+from tests.rust_client import BASE, now_ms
+from tests.schemas import messages_samples as samples
+
+DEMO = 5
+VISIBLE_WITHIN_S = 1.0
+INTERVAL_S, GRACE_S = 1, 2
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    started = System(tmp_path_factory.mktemp("up") / "data", DEMO)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def sql(system: System) -> Iterator[ClickHouse]:
+    client = system.sql()
+    yield client
+    client.close()
+
+
+def curl(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """POST as a user would, by curl; by the standard library where the machine has no curl."""
+    if shutil.which("curl") is None:
+        request = urllib.request.Request(url, body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    options = [option for name, value in headers.items() for option in ("-H", f"{name}: {value}")]
+    command = ["curl", "-s", "-w", "\n%{http_code}", "--data-binary", "@-", *options, url]
+    output, _, status = subprocess.run(command, input=body, capture_output=True, check=True, timeout=10).stdout.rpartition(
+        b"\n"
+    )
+    return int(status), json.loads(output)
+
+
+def one_row(sql: ClickHouse, query: str, sent_at: float) -> None:
+    """The query counts one row, and did so within the time in which a row must be visible."""
+    eventually(lambda: sql.query(query).result_rows == [(1,)], query, 10)
+    took = time.monotonic() - sent_at
+    assert took < VISIBLE_WITHIN_S, f"visible after {took:.2f} s: {query}"
+    assert sql.query(query).result_rows == [(1,)]
+
+
+def test_the_card_names_the_addresses(system: System) -> None:
+    card = system.terminal()
+    for name in ("edge", "sql", "console"):
+        assert system.run[name] in card
+    assert "curl" in card
+
+
+def test_the_four_examples_are_accepted_by_curl_and_are_one_row_each(system: System, sql: ClickHouse) -> None:
+    client, now = samples.CLIENT_ID, now_ms()
+    queries = {
+        "register": (samples.registration(now), f"SELECT count() FROM clients WHERE client_id = '{client}'"),
+        "heartbeat": (samples.heartbeat(now), f"SELECT count() FROM heartbeats WHERE client_id = '{client}'"),
+        "sessions": (samples.session(now), "SELECT count() FROM sessions WHERE session_id = 'session-abc123'"),
+        "events": (samples.event(now), "SELECT count() FROM events WHERE event_id = 'event-xyz789'"),
+    }
+    api_key = ""
+    for resource, (message, query) in queries.items():
+        body, signature = samples.sign_as_rust(message)
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {api_key}", "X-Client-ID": client}
+        headers |= {"X-Signature": signature}
+        sent_at = time.monotonic()
+        status, answer = curl(system.run["edge"] + BASE + resource, body, headers)
+        assert status == (201 if resource == "register" else 202), answer
+        api_key = answer.get("api_key", api_key)
+        one_row(sql, query, sent_at)
+
+
+def test_columns_carry_the_messages_own_names(sql: ClickHouse) -> None:
+    row = sql.query(
+        "SELECT cpu_usage, memory_usage, uptime, status FROM heartbeats WHERE client_id = 'viworks-client-12345'"
+    )
+    assert row.result_rows == [(pytest.approx(12.8), pytest.approx(45.2), 3600.0, "online")]
+    row = sql.query("SELECT event_type, severity, error_code, source_ip FROM events WHERE event_id = 'event-xyz789'")
+    assert row.result_rows == [("authentication_failure", "medium", "AUTH_001", "192.168.1.0")]
+    row = sql.query("SELECT node_id, client_ip, status FROM sessions WHERE session_id = 'session-abc123'")
+    assert row.result_rows == [("node-001", "192.168.1.0", "active")]
+
+
+async def alerts_on_kafka(bootstrap: str, client_id: str) -> list[dict[str, Any]]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(ALERTS.name, number) for number in range(ALERTS.partitions)]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        found: list[dict[str, Any]] = []
+        while [partition for partition, end in ends.items() if await consumer.position(partition) < end]:
+            batches = await consumer.getmany(timeout_ms=500)
+            found += [codec.decode_as("alert", record.value) for batch in batches.values() for record in batch]
+        return [alert for alert in found if alert["client_id"] == client_id]
+    finally:
+        await consumer.stop()
+
+
+async def test_a_client_that_falls_silent_is_one_offline_alert_and_its_return_resolves_it(
+    system: System, sql: ClickHouse
+) -> None:
+    client = "demo-0002"
+    query = f"SELECT status FROM alerts WHERE rule = 'offline' AND client_id = '{client}' ORDER BY timestamp, status"
+    eventually(
+        lambda: sql.query(f"SELECT state FROM fleet_now WHERE client_id = '{client}'").result_rows == [("online",)], "online"
+    )
+
+    system.command("demo", "stop", client)
+    eventually(lambda: sql.query(query).result_rows, "offline alert", 3 * INTERVAL_S + GRACE_S + 10)
+    assert sql.query(query).result_rows == [("firing",)]
+    assert sql.query(f"SELECT state FROM fleet_now WHERE client_id = '{client}'").result_rows == [("offline",)]
+    last_seen = f"SELECT max(received_at) FROM heartbeats WHERE client_id = '{client}'"
+    since_heartbeat = (
+        f"SELECT dateDiff('ms', ({last_seen}), timestamp) FROM alerts WHERE client_id = '{client}' AND rule = 'offline'"
+    )
+    delay_ms = sql.query(since_heartbeat).result_rows[0][0]
+    assert delay_ms >= (3 * INTERVAL_S + GRACE_S) * 1000
+
+    system.command("demo", "start", client)
+    eventually(lambda: len(sql.query(query).result_rows) == 2, "resolved", 10)
+    assert sorted(sql.query(query).result_rows) == [("firing",), ("resolved",)]
+    on_kafka = await alerts_on_kafka(system.run["kafka"], client)
+    assert [alert["status"] for alert in on_kafka if alert["rule"] == "offline"] == ["firing", "resolved"]
+    assert len({alert["alert_id"] for alert in on_kafka}) == 1
+
+
+def test_nobody_else_was_taken_for_offline(sql: ClickHouse) -> None:
+    rows = sql.query(
+        "SELECT DISTINCT client_id FROM alerts WHERE rule = 'offline' AND startsWith(client_id, 'demo')"
+    ).result_rows
+    assert rows == [("demo-0002",)]
+
+
+def test_the_console_and_the_schema_registry_answer(system: System) -> None:
+    with urllib.request.urlopen(system.run["console"], timeout=10) as answer:
+        page = answer.read().decode()
+    assert "online" in page
+    with urllib.request.urlopen(f"{system.run['registry']}/schemas/ids/4", timeout=10) as answer:
+        assert json.loads(json.loads(answer.read())["schema"])["name"] == "Heartbeat"
+
+
+def test_the_network_listener_wants_a_client_certificate(system: System) -> None:
+    import ssl
+
+    context = ssl.create_default_context(cafile=str(next(system.data_dir.rglob("*ca*.pem"), system.data_dir)))
+    port = int(system.run["edge_tls"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, pytest.raises(ssl.SSLError):
+        with context.wrap_socket(plain, server_hostname="localhost") as secure:
+            secure.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            secure.recv(1)
+
+
+def test_a_stop_leaves_no_process_and_a_second_start_continues(tmp_path: Path) -> None:
+    system = System(tmp_path / "data", 2)
+    system.start()
+    sql = system.sql()
+    eventually(lambda: sql.query("SELECT count() FROM heartbeats").result_rows[0][0] > 3, "heartbeats")
+    clients = sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows
+    before = sql.query("SELECT count(), max(received_at) FROM heartbeats").result_rows[0]
+    sql.close()
+    assert system.stop() == 0
+    assert system.living() == []
+    assert not (system.data_dir / "run.json").exists()
+
+    system.start()
+    sql = system.sql()
+    newer = f"SELECT count() FROM heartbeats WHERE received_at > '{before[1]}'"
+    eventually(lambda: sql.query(newer).result_rows[0][0] > 3, "new heartbeats")
+    assert sql.query("SELECT count() FROM heartbeats").result_rows[0][0] > before[0]
+    assert sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows == clients
+    assert sql.query("SELECT count() FROM alerts WHERE rule = 'offline'").result_rows == [(0,)]
+    sql.close()
+    assert system.stop(signal.SIGTERM) == 0
+    assert system.living() == []

@@ -1,0 +1,82 @@
+"""Which offset is committed, without a broker: never one past something that is not done (faust-streaming issue 606)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from faust.types import ConsumerMessage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.app import build_app
+from processors.batch_transport import BatchConsumer
+from processors.settings import ProcessorSettings
+from schemas.topics import CLIENTS, EVENTS
+
+TP = TopicPartition(EVENTS.name, 0)
+
+
+def record(offset: int, topic: str = EVENTS.name) -> ConsumerRecord:
+    return ConsumerRecord(topic, 0, offset, 0, 0, b"k", b"v", None, 1, 1, ())
+
+
+class Bench:
+    """A consumer that was never started: batches are handed out and acknowledged by hand."""
+
+    def __init__(self, directory: Path) -> None:
+        self.app = build_app(ProcessorSettings(data_dir=directory), lambda: 0)
+        self.app.topics.acks_enabled_for = lambda topic: True
+        self.consumer: BatchConsumer = self.app.consumer
+        self.consumer.highwater = lambda tp: 0
+
+    def hand_out(self, *offsets: int) -> ConsumerMessage:
+        [message] = self.consumer._messages(TP, [record(offset) for offset in offsets])
+        return message
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_a_batch_is_one_message_with_the_last_offset(bench: Bench) -> None:
+    message = bench.hand_out(7, 8, 11)
+    assert (message.offset, [each.offset for each in message.value]) == (11, [7, 8, 11])
+
+
+async def test_changelogs_stay_record_by_record(bench: Bench) -> None:
+    tp = TopicPartition(CLIENTS.name, 0)
+    messages = bench.consumer._messages(tp, [record(1, CLIENTS.name), record(2, CLIENTS.name)])
+    assert [(each.offset, each.value) for each in messages] == [(1, b"v"), (2, b"v")]
+
+
+@pytest.mark.parametrize("committed", [None, 2585])
+async def test_an_unfinished_batch_holds_the_commit(bench: Bench, committed: int | None) -> None:
+    bench.consumer._committed_offset[TP] = committed
+    first, second, third = bench.hand_out(2585), bench.hand_out(2586, 2587), bench.hand_out(2588, 2589)
+    bench.consumer.ack(second)
+    bench.consumer.ack(third)
+    assert bench.consumer._new_offset(TP) is None
+    bench.consumer.ack(first)
+    assert bench.consumer._new_offset(TP) == 2590
+    assert bench.consumer._new_offset(TP) is None
+
+
+async def test_offsets_that_kafka_left_out_hold_nothing_up(bench: Bench) -> None:
+    bench.consumer._committed_offset[TP] = 10
+    await bench.consumer._add_gap(TP, 10, 50)
+    bench.consumer.ack(bench.hand_out(50, 51))
+    assert bench.consumer._new_offset(TP) == 52
+
+
+@given(st.permutations(range(8)), st.integers(0, 8))
+async def test_the_commit_is_the_end_of_what_is_done_without_a_hole(order: list[int], done: int) -> None:
+    bench = Bench(Path("never-made"))
+    messages = [bench.hand_out(2 * number, 2 * number + 1) for number in range(8)]
+    for number in order[:done]:
+        bench.consumer.ack(messages[number])
+    finished = set(order[:done])
+    whole = next(number for number in range(9) if number not in finished)
+    assert bench.consumer._new_offset(TP) == (2 * whole if whole else None)

@@ -1,0 +1,134 @@
+"""Heartbeats, silence and blindness through a worker on the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator
+
+from processors.settings import ProcessorSettings
+from schemas.topics import ALERTS, DLQ, HEARTBEATS, LIVENESS
+from tests.deadline import eventually
+from tests.processors.harness import Lab, evidence, working
+from tests.processors.samples import a_client, heartbeat, now_ms
+
+INTERVAL_MS = 400
+
+
+async def beat_for(lab: Lab, client_id: str, count: int) -> None:
+    for number in range(count):
+        await asyncio.sleep(INTERVAL_MS / 1000 if number else 0)
+        await lab.send(HEARTBEATS, heartbeat(client_id, interval_ms=INTERVAL_MS))
+
+
+@contextlib.asynccontextmanager
+async def beating(lab: Lab, client_id: str) -> AsyncIterator[None]:
+    """A client that stays alive."""
+    task = asyncio.create_task(beat_for(lab, client_id, 1_000))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def an_edge() -> str:
+    return f"edge-{uuid.uuid4().hex[:8]}"
+
+
+async def test_silence_is_one_alert_and_the_return_resolves_it(settings: ProcessorSettings, lab: Lab) -> None:
+    gone, alive = a_client(), a_client()
+    async with working(settings), lab.ticking(an_edge()), beating(lab, alive):
+        await beat_for(lab, gone, 3)
+        [online] = await lab.wait_for(LIVENESS, client_id=gone)
+        assert (online["state"], online["previous_state"], online["reason"]) == ("online", None, "heartbeat")
+        [_, offline] = await lab.wait_for(LIVENESS, 2, client_id=gone)
+        assert (offline["state"], offline["reason"]) == ("offline", "missed_heartbeats")
+        assert offline["watermark"] >= offline["deadline"] >= offline["last_heartbeat"] + 3 * INTERVAL_MS + 200
+        [firing] = await lab.wait_for(ALERTS, client_id=gone)
+        assert (firing["rule"], firing["status"]) == ("offline", "firing")
+        assert firing["emitted_at"] - offline["deadline"] < 1_000
+        assert evidence(firing)["deadline"] == offline["deadline"]
+        headers = dict(lab.raw(ALERTS)[-1].headers)
+        assert headers["ce_type"] == b"viworks.alert.firing.v1"
+
+        await beat_for(lab, gone, 1)
+        [_, resolved] = await lab.wait_for(ALERTS, 2, client_id=gone)
+        assert (resolved["status"], resolved["alert_id"]) == ("resolved", firing["alert_id"])
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "offline", "online"]
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=alive)] == ["online"]
+    assert lab.of(ALERTS, client_id=alive) == []
+
+
+async def test_a_missing_client_resolves_after_a_restart_too(settings: ProcessorSettings, lab: Lab) -> None:
+    client, edge = a_client(), an_edge()
+    async with lab.ticking(edge):
+        async with working(settings):
+            await beat_for(lab, client, 1)
+            [firing] = await lab.wait_for(ALERTS, client_id=client)
+        async with working(settings):
+            await beat_for(lab, client, 1)
+            await lab.wait_for(ALERTS, client_id=client, status="resolved", alert_id=firing["alert_id"])
+
+
+async def test_an_edge_outage_is_one_incident_and_nobody_is_blamed(settings: ProcessorSettings, lab: Lab) -> None:
+    client, edge = a_client(), an_edge()
+    async with working(settings):
+        async with lab.ticking(edge):
+            await beat_for(lab, client, 1)
+            await lab.wait_for(LIVENESS, client_id=client)
+        stopped_at = now_ms()
+        # Longer than the client's deadline, and than the limits of the clock.
+        await eventually(lambda: now_ms() - stopped_at > 2_500, 10)
+        assert len(lab.of(LIVENESS, client_id=client)) == 1
+        async with lab.ticking(edge), beating(lab, client):
+            [firing, resolved] = await lab.wait_for(ALERTS, 2, rule="ingest_blind")
+            assert (firing["status"], resolved["status"]) == ("firing", "resolved")
+            assert evidence(firing)["start"] <= stopped_at <= evidence(firing)["end"] - 2_400
+            # The clock goes on: the next one that is silent is found.
+            other = a_client()
+            await beat_for(lab, other, 1)
+            await lab.wait_for(ALERTS, client_id=other, rule="offline")
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=client)] == ["online"]
+    assert lab.of(ALERTS, client_id=client) == []
+    assert len(lab.of(ALERTS, rule="ingest_blind")) == 2
+
+
+async def test_what_came_while_no_worker_ran_is_judged_by_its_own_time(settings: ProcessorSettings, lab: Lab) -> None:
+    client, gone, edge = a_client(), a_client(), an_edge()
+    async with lab.ticking(edge):
+        async with working(settings):
+            await beat_for(lab, client, 1)
+            await lab.wait_for(LIVENESS, client_id=client)
+        await beat_for(lab, gone, 1)
+        # More than the deadlines and the gap go by, but the edge keeps ticking.
+        await beat_for(lab, client, 6)
+        async with working(settings), beating(lab, client):
+            await lab.wait_for(ALERTS, client_id=gone, status="firing")
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=client)] == ["online"]
+    assert lab.of(ALERTS, rule="ingest_blind") == []
+
+
+async def test_poison_stops_none_of_its_neighbours(settings: ProcessorSettings, lab: Lab) -> None:
+    before, after = a_client(), a_client()
+    poison = [b"\xff\xfe", b"", None, b"\x00\x00\x00\x00\x04\x80", b"\x00\x00\x00\x03\xe7\x00"]
+    async with working(settings), lab.ticking(an_edge()):
+        await beat_for(lab, before, 1)
+        for value in poison:
+            await lab.send_raw(HEARTBEATS, before, value)
+        # The same partition as the poison.
+        await lab.send(HEARTBEATS, heartbeat(before, status="maintenance"))
+        await beat_for(lab, after, 1)
+        await lab.wait_for(LIVENESS, client_id=before, state="maintenance")
+        await lab.wait_for(LIVENESS, client_id=after, state="online")
+        await eventually(lambda: len(dead_of(lab, before)) >= len(poison), 5)
+    letters = dead_of(lab, before)
+    assert [letter.value for letter in letters] == poison
+    headers = [dict(letter.headers) for letter in letters]
+    assert {name for each in headers for name in each} == {"topic", "partition", "offset", "error"}
+    assert {each["error"] for each in headers} == {b"CodecError"}
+
+
+def dead_of(lab: Lab, key: str) -> list:  # type: ignore[type-arg]
+    return [letter for letter in lab.raw(DLQ) if letter.key == key.encode()]
