@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from ingest import errors
 from ingest.tokens import Identity, TokenKeys
-from schemas import messages, signing
+from schemas import messages, plain_body, signing
 from schemas.errors import (
     BadPublicKey,
     BadSignature,
@@ -184,7 +184,8 @@ def verify_body(
 def _parse(body: bytes, kind: type[M]) -> tuple[M, bytes, str]:
     try:
         message = messages.decode_message(body, kind)
-        signed, text = signing.signed_bytes(body)
+        plain = plain_body.signed_bytes(body, message)
+        signed, text = (plain, message.signature) if plain is not None else signing.signed_bytes(body)
     except NotJson as error:
         raise errors.MalformedJson(str(error)) from None
     except DuplicateKey as error:
