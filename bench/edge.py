@@ -7,8 +7,6 @@ time, so that neither the load generator nor the broker beside it counts; the ra
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench.load import write_requests
-from bench.measured import Measured, wait_for_port
+from bench.measured import Measured, output_of, wait_for_port
 from bench.report import Row
 from infra.key_files import KeyFiles
 from infra.ports import free_port
@@ -80,7 +78,7 @@ def _edge(bootstrap: str, requests: Path, keys: KeyFiles, scratch: Path, number:
 
 
 def _load(port: int, requests: Path, process: Measured) -> Rate:
-    command = [sys.executable, "-m", "bench.load", str(port), str(requests), str(CONNECTIONS)]
+    command = ["-m", "bench.load", str(port), str(requests), str(CONNECTIONS)]
     _loaded([*command, "1"])
     cpu_before = process.cpu_s()
     answer = _loaded([*command, str(SECONDS)])
@@ -91,13 +89,8 @@ def _load(port: int, requests: Path, process: Measured) -> Rate:
     return Rate(statuses["202"] / cpu_s, answer["per_s"], answer["p99_ms"])
 
 
-def _loaded(command: list[str]) -> dict[str, Any]:
-    pinned = ["taskset", "-c", str(LOAD_CPU), *command]
-    try:
-        output = subprocess.run(pinned, check=True, capture_output=True).stdout
-    except FileNotFoundError:
-        output = subprocess.run(command, check=True, capture_output=True).stdout
-    answer: dict[str, Any] = json.loads(output)
+def _loaded(args: list[str]) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(output_of(args, LOAD_CPU))
     return answer
 
 

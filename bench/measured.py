@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -58,10 +60,15 @@ class Measured:
         return self._process
 
 
+def output_of(args: list[str], cpu: int) -> bytes:
+    """What ``python ARGS`` prints, run on one processor where the machine can pin. Raises CalledProcessError."""
+    pin = shutil.which("taskset")
+    prefix = [pin, "-c", str(cpu)] if pin else []
+    return subprocess.run([*prefix, sys.executable, *args], check=True, stdout=subprocess.PIPE).stdout
+
+
 def wait_for_port(port: int, process: Measured, within_s: float = 30.0) -> None:
     """Wait until something accepts on the loopback port. Raises RuntimeError where the process ends or time runs out."""
-    import socket
-
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and process.alive:
         with socket.socket() as probe:
