@@ -32,8 +32,9 @@ class Child:
         log: Path,
         environment: Mapping[str, str],
         death_signal: signal.Signals = signal.SIGTERM,
+        directory: Path | None = None,
     ) -> None:
-        """Start ``command``, whose first item is the path of a program.
+        """Start ``command``, whose first item is the path of a program, in ``directory``, by default the current one.
 
         Raises:
             OSError: the log cannot be written, or there are no processes left.
@@ -48,6 +49,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
+                cwd=directory,
                 process_group=0,
             )
 

@@ -75,7 +75,9 @@ class _DemoClient:
         interval_s = 1.0
         async with self._client:
             while True:
-                if not self._marker.exists():
+                if self._marker.exists():
+                    self.live.set()  # silent as it was told: the fleet is complete without it
+                else:
                     interval_s = await self._beat(interval_s)
                 await asyncio.sleep(interval_s * self._random.uniform(0.95, 1.0))
 

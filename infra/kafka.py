@@ -21,6 +21,9 @@ from infra.ports import LOOPBACK, free_port, require_free
 
 _POLL_S = 0.05
 _FORMAT_TIMEOUT_S = 60.0
+_FLAGS = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true")
+# A program that ends at once gains nothing from optimised code.
+_BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
 class EmbeddedKafka:
@@ -70,7 +73,7 @@ class EmbeddedKafka:
         """
         require_free(self._port, self._setting, "Kafka")
         command = await asyncio.to_thread(self._prepare)
-        child = self._child = Child(command, self._log, os.environ, signal.SIGKILL)
+        child = self._child = Child(command, self._log, os.environ, signal.SIGKILL, self._directory)
         try:
             await asyncio.wait_for(self._answering(child), timeout_s)
         except BaseException as error:
@@ -101,27 +104,12 @@ class EmbeddedKafka:
 
     def _prepare(self) -> list[str | Path]:
         private_directory(self._directory)
-        properties, logging = kafka_config.write(self._directory, self._port, free_port())
+        kafka_config.write(self._directory, self._port, free_port())
         java = self._java or find_java(wheel=wheel_java())
-        tool: list[str | Path] = [java, f"-Dlog4j2.configurationFile={logging}", "-cp", class_path(pinned_jars())]
-        if not (self._directory / "data" / "meta.properties").exists():
-            # A program that ends at once gains nothing from optimised code.
-            _format(
-                [
-                    java,
-                    "-XX:TieredStopAtLevel=1",
-                    "-XX:+UseSerialGC",
-                    *tool[1:],
-                    "kafka.tools.StorageTool",
-                    "format",
-                    "-t",
-                    _new_cluster_id(),
-                    "-c",
-                    properties,
-                ]
-            )
-        flags = [f"-Xmx{self._heap_mb}m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true"]
-        return [java, *flags, *tool[1:], "kafka.Kafka", properties]
+        program: list[str | Path] = [f"-Dlog4j2.configurationFile={kafka_config.LOGGING}", "-cp", class_path(pinned_jars())]
+        if not (self._directory / kafka_config.DATA / "meta.properties").exists():
+            _format([java, *_BRIEF, *program], self._directory)
+        return [java, f"-Xmx{self._heap_mb}m", *_FLAGS, *program, "kafka.Kafka", kafka_config.PROPERTIES]
 
     async def _answering(self, child: Child) -> None:
         while not await answers(self.bootstrap):
@@ -140,9 +128,12 @@ def _silent(child: Child, timeout_s: float) -> BrokerNotStarted:
     )
 
 
-def _format(command: list[str | Path]) -> None:
+def _format(java: list[str | Path], directory: Path) -> None:
+    tool = ["kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", kafka_config.PROPERTIES]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            [*java, *tool], cwd=directory, capture_output=True, text=True, timeout=_FORMAT_TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         raise BrokerNotStarted(f"Formatting the embedded Kafka took over {_FORMAT_TIMEOUT_S:.0f} s.") from None
     if done.returncode:

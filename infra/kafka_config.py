@@ -7,6 +7,11 @@ from pathlib import Path
 from infra.durable_files import write_atomically
 from infra.ports import LOOPBACK
 
+# Relative to the working directory: in a whole path, a comma or a letter beyond Latin-1 would mean something to Java.
+PROPERTIES = "server.properties"
+LOGGING = "log4j2.properties"
+DATA = "data"
+
 _LOG4J = """\
 status = error
 appender.console.type = Console
@@ -23,16 +28,14 @@ logger.clients.level = WARN
 """
 
 
-def write(directory: Path, port: int, controller_port: int) -> tuple[Path, Path]:
-    """Write the broker's and its logger's configuration; return both paths."""
-    properties, logging = directory / "server.properties", directory / "log4j2.properties"
-    text = "".join(f"{name}={value}\n" for name, value in _settings(directory, port, controller_port).items())
-    write_atomically(properties, text.encode())
-    write_atomically(logging, _LOG4J.encode())
-    return properties, logging
+def write(directory: Path, port: int, controller_port: int) -> None:
+    """Write the broker's and its logger's configuration into ``directory``."""
+    text = "".join(f"{name}={value}\n" for name, value in _settings(port, controller_port).items())
+    write_atomically(directory / PROPERTIES, text.encode())
+    write_atomically(directory / LOGGING, _LOG4J.encode())
 
 
-def _settings(directory: Path, port: int, controller_port: int) -> dict[str, str]:
+def _settings(port: int, controller_port: int) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -42,8 +45,7 @@ def _settings(directory: Path, port: int, controller_port: int) -> dict[str, str
         "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        # A properties file reads a backslash as an escape.
-        "log.dirs": str(directory / "data").replace("\\", "\\\\"),
+        "log.dirs": DATA,
         "auto.create.topics.enable": "false",
         "default.replication.factor": "1",
         "offsets.topic.replication.factor": "1",

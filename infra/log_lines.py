@@ -6,7 +6,8 @@ import json
 import logging
 import time
 
-_NOISY = ("aiokafka", "asyncio", "kafka", "urllib3")
+# Libraries that write a line for every request, record or connection.
+_NOISY = ("aiokafka", "asyncio", "faust", "httpx2", "kafka", "mode", "urllib3")
 
 
 class LogfmtFormatter(logging.Formatter):

@@ -26,5 +26,6 @@ def part_environment(settings: InfraSettings, bootstrap: str, keys: KeyFiles, pk
         **keys.environment(),
         **pki.environment(),
         "VIWORKS_KAFKA": bootstrap,
+        "VIWORKS_REPLICATION_FACTOR": str(settings.replication_factor if settings.kafka else 1),
         "VIWORKS_CLICKHOUSE": settings.clickhouse or "",
     }

@@ -26,7 +26,8 @@ class InfraSettings(BaseSettings):
     metrics_port: int = Field(default=9464, ge=1, le=65535)
 
     kafka: str | None = None
-    kafka_replication: int = Field(default=3, ge=1)
+    replication_factor: int = Field(default=3, ge=1)
+    """Of topics on an external broker; the embedded one is alone."""
     clickhouse: str | None = None
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     demo: int = Field(default=0, ge=0)

@@ -19,7 +19,7 @@ from infra.terminal import Terminal
 
 def main(data_dir: str, kafka: str, parts: str) -> None:
     """Run it; an error of the tree becomes exit status 1."""
-    settings = InfraSettings.load(data_dir=Path(data_dir), kafka=kafka, kafka_replication=1)
+    settings = InfraSettings.load(data_dir=Path(data_dir), kafka=kafka, replication_factor=1)
     specifications = [Part(name, stage, tuple(command)) for name, stage, command in json.loads(parts)]
     try:
         asyncio.run(Supervisor(settings, Terminal(), specifications).run())
