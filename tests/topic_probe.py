@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -20,6 +21,8 @@ class TopicProbe:
     async def __aenter__(self) -> TopicProbe:
         await self._consumer.start()
         self._consumer.assign([TopicPartition(topic.name, number) for topic in TOPICS for number in range(topic.partitions)])
+        for partition in self._consumer.assignment():
+            await self._consumer.position(partition)  # a first position that arrives late would undo a later seek
         await self.mark()
         return self
 
@@ -47,7 +50,7 @@ class TopicProbe:
             found += [record for batch in batches.values() for record in batch]
         return [record for record in found if codec.decode(record.value)[0] != "tick"]
 
-    async def records(self, schema: str, client_id: str) -> list[dict[str, object]]:
+    async def records(self, schema: str, client_id: str) -> list[dict[str, Any]]:
         """The records of one schema and client since the moment."""
         decoded = [codec.decode(record.value) for record in await self.raw()]
         return [record for name, record in decoded if name == schema and record.get("client_id") == client_id]

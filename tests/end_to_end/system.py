@@ -23,14 +23,14 @@ PORTS = ("EDGE_PORT", "EDGE_TLS_PORT", "SQL_PORT", "CONSOLE_PORT", "KAFKA_PORT",
 class System:
     """``viworks up --data DIR``; ``run`` is the content of ``run.json`` once all is ready."""
 
-    def __init__(self, data_dir: Path, demo: int) -> None:
+    def __init__(self, data_dir: Path, demo: int, interval_s: int) -> None:
         self.data_dir = data_dir
         self.run: dict[str, Any] = {}
         self._demo = demo
         self._environment = {
             **os.environ,
             **{f"VIWORKS_{name}": str(free_port()) for name in PORTS},
-            "VIWORKS_HEARTBEAT_INTERVAL_S": "1",
+            "VIWORKS_HEARTBEAT_INTERVAL_S": str(interval_s),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._terminal = data_dir.parent / "terminal.log"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -15,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from clickhouse_connect.driver.client import Client as ClickHouse
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from schemas import codec
-from schemas.topics import ALERTS
+from infra.pki import CertificateAuthority, ensure_pki, load_authority
 from tests.end_to_end.system import System
 from tests.infra.waiting import eventually
 from tests.rust_client import BASE, now_ms
 from tests.schemas import messages_samples as samples
+from tests.topic_probe import TopicProbe
 
 DEMO = 5
 VISIBLE_WITHIN_S = 1.0
@@ -32,7 +35,7 @@ INTERVAL_S, GRACE_S = 1, 2
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    started = System(tmp_path_factory.mktemp("up") / "data", DEMO)
+    started = System(tmp_path_factory.mktemp("up") / "data", DEMO, INTERVAL_S)
     started.start()
     try:
         yield started
@@ -108,20 +111,9 @@ def test_columns_carry_the_messages_own_names(sql: ClickHouse) -> None:
 
 
 async def alerts_on_kafka(bootstrap: str, client_id: str) -> list[dict[str, Any]]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(ALERTS.name, number) for number in range(ALERTS.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        found: list[dict[str, Any]] = []
-        while [partition for partition, end in ends.items() if await consumer.position(partition) < end]:
-            batches = await consumer.getmany(timeout_ms=500)
-            found += [codec.decode_as("alert", record.value) for batch in batches.values() for record in batch]
-        return [alert for alert in found if alert["client_id"] == client_id]
-    finally:
-        await consumer.stop()
+    async with TopicProbe(bootstrap) as probe:
+        await probe.rewind()
+        return await probe.records("alert", client_id)
 
 
 async def test_a_client_that_falls_silent_is_one_offline_alert_and_its_return_resolves_it(
@@ -167,22 +159,47 @@ def test_the_console_and_the_schema_registry_answer(system: System) -> None:
         assert json.loads(json.loads(answer.read())["schema"])["name"] == "Heartbeat"
 
 
-def test_the_network_listener_wants_a_client_certificate(system: System) -> None:
-    import ssl
-
-    context = ssl.create_default_context(cafile=str(next(system.data_dir.rglob("*ca*.pem"), system.data_dir)))
+def over_tls(system: System, certificate: Path | None) -> bytes:
+    """The first bytes that the network listener answers to a request; nothing where it refuses the connection."""
+    context = ssl.create_default_context(cafile=str(system.data_dir / "pki" / "ca.pem"))
+    if certificate is not None:
+        context.load_cert_chain(certificate)
     port = int(system.run["edge_tls"].rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, pytest.raises(ssl.SSLError):
-        with context.wrap_socket(plain, server_hostname="localhost") as secure:
-            secure.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            secure.recv(1)
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            secure.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return secure.recv(15)
+    except (ssl.SSLError, ConnectionError):
+        return b""
+
+
+def client_certificate(authority: CertificateAuthority, directory: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = authority.issue_client("c-1", key.public_key(), datetime.datetime.now(datetime.UTC))
+    path = directory / "client.pem"
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(pem + certificate.public_bytes(Encoding.PEM))
+    return path
+
+
+def test_the_network_listener_wants_a_certificate_of_our_authority(system: System, tmp_path: Path) -> None:
+    ours = load_authority(ensure_pki(system.data_dir))
+    (tmp_path / "foreign").mkdir()
+    foreign = load_authority(ensure_pki(tmp_path / "foreign"))
+    assert over_tls(system, client_certificate(ours, tmp_path)) == b"HTTP/1.1 200 OK"
+    assert over_tls(system, client_certificate(foreign, tmp_path)) == b""
+    assert over_tls(system, None) == b""
 
 
 def test_a_stop_leaves_no_process_and_a_second_start_continues(tmp_path: Path) -> None:
-    system = System(tmp_path / "data", 2)
+    # The simulated clients start last and count as silent until then: their deadline must be longer than that takes.
+    system = System(tmp_path / "data", 2, interval_s=5)
     system.start()
     sql = system.sql()
-    eventually(lambda: sql.query("SELECT count() FROM heartbeats").result_rows[0][0] > 3, "heartbeats")
+    eventually(lambda: sql.query("SELECT count() FROM heartbeats").result_rows[0][0] >= 2, "heartbeats")
     clients = sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows
     before = sql.query("SELECT count(), max(received_at) FROM heartbeats").result_rows[0]
     sql.close()
@@ -193,7 +210,7 @@ def test_a_stop_leaves_no_process_and_a_second_start_continues(tmp_path: Path) -
     system.start()
     sql = system.sql()
     newer = f"SELECT count() FROM heartbeats WHERE received_at > '{before[1]}'"
-    eventually(lambda: sql.query(newer).result_rows[0][0] > 3, "new heartbeats")
+    eventually(lambda: sql.query(newer).result_rows[0][0] >= 4, "new heartbeats")
     assert sql.query("SELECT count() FROM heartbeats").result_rows[0][0] > before[0]
     assert sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows == clients
     assert sql.query("SELECT count() FROM alerts WHERE rule = 'offline'").result_rows == [(0,)]

@@ -57,7 +57,7 @@ async def test_sensitive_values_reach_kafka_only_sealed(probe: TopicProbe, clien
     event = (await probe.records("event", client.client_id))[0]
     assert [marker for marker in MARKERS if marker.encode() in values] == []
     opened = open_envelope(
-        str(event["description"]), Place(client.client_id, "event.description", "event-xyz789"), soc_key(key_files)
+        event["description"], Place(client.client_id, "event.description", "event-xyz789"), soc_key(key_files)
     )
     assert opened == b"Failed login attempt"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,14 +33,20 @@ class Bench:
         self.consumer: BatchConsumer = self.app.consumer
         self.consumer.highwater = lambda tp: 0
 
+    def close(self) -> None:
+        """The consumer's thread never ran, but its event loop is there."""
+        self.consumer._thread.thread_loop.close()
+
     def hand_out(self, *offsets: int) -> ConsumerMessage:
         [message] = self.consumer._messages(TP, [record(offset) for offset in offsets])
         return message
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.close()
 
 
 async def test_a_batch_is_one_message_with_the_last_offset(bench: Bench) -> None:
@@ -73,10 +81,21 @@ async def test_offsets_that_kafka_left_out_hold_nothing_up(bench: Bench) -> None
 
 @given(st.permutations(range(8)), st.integers(0, 8))
 async def test_the_commit_is_the_end_of_what_is_done_without_a_hole(order: list[int], done: int) -> None:
-    bench = Bench(Path("never-made"))
-    messages = [bench.hand_out(2 * number, 2 * number + 1) for number in range(8)]
-    for number in order[:done]:
-        bench.consumer.ack(messages[number])
     finished = set(order[:done])
     whole = next(number for number in range(9) if number not in finished)
-    assert bench.consumer._new_offset(TP) == (2 * whole if whole else None)
+    with closing(Bench(Path("never-made"))) as bench:
+        messages = [bench.hand_out(2 * number, 2 * number + 1) for number in range(8)]
+        for number in order[:done]:
+            bench.consumer.ack(messages[number])
+        assert bench.consumer._new_offset(TP) == (2 * whole if whole else None)
+
+
+async def test_resuming_what_already_flows_throws_nothing_away(bench: Bench) -> None:
+    queue = bench.app.FlowControlQueue(maxsize=4, clear_on_resume=True)
+    bench.app.flow_control.resume()
+    queue.put_nowait("read after the seek")
+    bench.app.flow_control.resume()
+    assert queue.qsize() == 1
+    bench.app.flow_control.suspend()
+    bench.app.flow_control.resume()
+    assert queue.empty()

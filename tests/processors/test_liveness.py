@@ -1,4 +1,4 @@
-"""The state machine and the fleet of a partition, without Kafka, against an oracle that looks at every client at every tick."""
+"""The state machine and the fleet of a partition, without Kafka, against an oracle that looks at everybody at every tick."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ LIMITS = ClockLimits(silence_ms=10_000, gap_ms=5_000)
 EDGE = "e"
 
 
-def beat(at: int, status: str = "online", client: str = "c", interval: int = 1_000, received: int | None = None) -> Heartbeat:
+def beat(
+    at: int, status: str = "online", client: str = "c", interval: int = 1_000, received: int | None = None
+) -> Heartbeat:
     return Heartbeat(client, at, status, interval, at if received is None else received)
 
 

@@ -17,7 +17,7 @@ from processors.watermark import BlindSpan
 from schemas import codec
 from tests.processors.samples import event, registration
 
-THRESHOLD = Threshold(count=3, window_ms=1_000)
+THRESHOLD = Threshold(failures=3, window_ms=1_000)
 
 ONLINE = ClientState("online", "heartbeat", 100, 90, 1_000)
 MISSING = ONLINE._replace(state="offline", reason="missed_heartbeats")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ def test_steps(ticks: list[Tick], marks: list[int], spans: list[BlindSpan]) -> N
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60_000)), min_size=1))
 def test_the_watermark_never_goes_back_and_every_long_step_is_a_span(ticks: list[Tick]) -> None:
     marks, spans = run(ticks)
-    steps = [(a, b) for a, b in zip(marks, marks[1:], strict=False) if a is not None and b is not None]
+    steps = [(a, b) for a, b in itertools.pairwise(marks) if a is not None and b is not None]
     assert all(a <= b for a, b in steps)
     assert [BlindSpan(a, b) for a, b in steps if b - a > LIMITS.gap_ms] == spans
     assert all(mark is not None and mark <= max(at for _, at in ticks) for mark in marks)
