@@ -60,9 +60,9 @@ class Measured:
         return self._process
 
 
-def output_of(args: list[str], cpu: int) -> bytes:
-    """What ``python ARGS`` prints, run on one processor where the machine can pin. Raises CalledProcessError."""
-    pin = shutil.which("taskset")
+def output_of(args: list[str], cpu: int | None = None) -> bytes:
+    """What ``python ARGS`` prints, run on one processor where asked and possible. Raises CalledProcessError."""
+    pin = shutil.which("taskset") if cpu is not None else None
     prefix = [pin, "-c", str(cpu)] if pin else []
     return subprocess.run([*prefix, sys.executable, *args], check=True, stdout=subprocess.PIPE).stdout
 
