@@ -18,6 +18,8 @@ from infra.ports import free_port
 
 ROUNDS = 3
 POLL_S = 0.05
+# The parts' own counts: a query over the rows would take processor time from the sink that is being measured.
+_STORED = "SELECT sum(rows) FROM system.parts WHERE database = 'viworks' AND table = 'heartbeats' AND active"
 
 
 async def measure(bootstrap: str, scratch: Path, count: int) -> Row:
@@ -55,7 +57,7 @@ def _connect(port: int, keys: KeyFiles) -> Client:
     return clickhouse_connect.get_client(host="127.0.0.1", port=port, username="bench", password=token)
 
 
-def _rate(client: Client, process: Measured, count: int, within_s: float = 300.0) -> float:
+def _rate(client: Client, process: Measured, count: int, within_s: float = 120.0) -> float:
     """Rows per second between the first rows that are seen and the last one."""
     first: tuple[float, int] | None = None
     deadline = time.monotonic() + within_s
@@ -73,6 +75,6 @@ def _rate(client: Client, process: Measured, count: int, within_s: float = 300.0
 
 def _count(client: Client) -> int:
     try:
-        return int(client.query("SELECT count() FROM viworks.heartbeats").result_rows[0][0])
+        return int(client.query(_STORED).result_rows[0][0])
     except ClickHouseError:
         return 0

@@ -35,6 +35,14 @@ class System:
         self._process: subprocess.Popen[bytes] | None = None
         self._terminal = data_dir.parent / "terminal.log"
 
+    def __enter__(self) -> System:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop(signal.SIGTERM)
+
     def start(self) -> None:
         """Start it and wait for the card."""
         command = [sys.executable, "-m", "infra", "up", "--data", str(self.data_dir), "--demo", str(self._demo)]
@@ -60,11 +68,6 @@ class System:
         """Run another ``viworks`` command on the same data."""
         command = [sys.executable, "-m", "infra", *arguments, "--data", str(self.data_dir)]
         return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=True, timeout=60)
-
-    def pids(self) -> list[int]:
-        """All processes that run.json names."""
-        values = json.loads((self.data_dir / "run.json").read_text())["pids"].values()
-        return [pid for value in values for pid in (value if isinstance(value, list) else [value])]
 
     def living(self) -> list[int]:
         """Those of the processes of the last start that still run."""

@@ -35,12 +35,8 @@ INTERVAL_S, GRACE_S = 1, 2
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    started = System(tmp_path_factory.mktemp("up") / "data", DEMO, INTERVAL_S)
-    started.start()
-    try:
+    with System(tmp_path_factory.mktemp("up") / "data", DEMO, INTERVAL_S) as started:
         yield started
-    finally:
-        started.stop(signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -197,23 +193,23 @@ def test_the_network_listener_wants_a_certificate_of_our_authority(system: Syste
 def test_a_stop_leaves_no_process_and_a_second_start_continues(tmp_path: Path) -> None:
     # The simulated clients start last and count as silent until then: their deadline must be longer than that takes.
     system = System(tmp_path / "data", 2, interval_s=5)
-    system.start()
-    sql = system.sql()
-    eventually(lambda: sql.query("SELECT count() FROM heartbeats").result_rows[0][0] >= 2, "heartbeats")
-    clients = sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows
-    before = sql.query("SELECT count(), max(received_at) FROM heartbeats").result_rows[0]
-    sql.close()
-    assert system.stop() == 0
+    with system, system.sql() as sql:
+        eventually(lambda: count(sql, "heartbeats") >= 2, "heartbeats")
+        clients = sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows
+        last = sql.query("SELECT max(received_at) FROM heartbeats").result_rows[0][0]
+        before = count(sql, "heartbeats")
+        assert system.stop(signal.SIGINT) == 0
     assert system.living() == []
     assert not (system.data_dir / "run.json").exists()
 
-    system.start()
-    sql = system.sql()
-    newer = f"SELECT count() FROM heartbeats WHERE received_at > '{before[1]}'"
-    eventually(lambda: sql.query(newer).result_rows[0][0] >= 4, "new heartbeats")
-    assert sql.query("SELECT count() FROM heartbeats").result_rows[0][0] > before[0]
-    assert sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows == clients
-    assert sql.query("SELECT count() FROM alerts WHERE rule = 'offline'").result_rows == [(0,)]
-    sql.close()
-    assert system.stop(signal.SIGTERM) == 0
+    with system, system.sql() as sql:
+        eventually(lambda: count(sql, f"heartbeats WHERE received_at > '{last}'") >= 4, "new heartbeats")
+        assert count(sql, "heartbeats") >= before + 4
+        assert sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows == clients
+        assert count(sql, "alerts WHERE rule = 'offline'") == 0
+        assert system.stop(signal.SIGTERM) == 0
     assert system.living() == []
+
+
+def count(sql: ClickHouse, rows: str) -> int:
+    return int(sql.query(f"SELECT count() FROM {rows}").result_rows[0][0])

@@ -1,0 +1,59 @@
+"""Decisions about batches."""
+
+from __future__ import annotations
+
+from sinks.batches import backoff_s, halves, insert_token, next_offsets, sort_records, take, without_held
+from sinks.tables import TABLES
+from tests.sinks.samples import Row, event, heartbeat, row
+
+HEARTBEATS = TABLES[0]
+
+
+def beat(offset: int, partition: int = 0) -> Row:
+    return row("heartbeat", heartbeat("c", timestamp=1, received_at=1), offset, partition)
+
+
+def test_rows_control_records_deletions_and_strangers_are_told_apart() -> None:
+    tick = row("tick", {"edge": "e", "timestamp": 1, "sequence": 1}, 2)
+    garbage = Row("viworks.heartbeats.v1", 0, 3, b"k", b"not avro")
+    foreign = row("event", event("c", "e"), 4)._replace(topic="viworks.heartbeats.v1")
+    deletion = Row("viworks.heartbeats.v1", 0, 5, b"k", None)
+    result = sort_records(HEARTBEATS, [beat(1), tick, garbage, foreign, deletion])
+    assert result.rows == {4: [beat(1)]}
+    assert [(refused.record.offset, refused.reason) for refused in result.refused] == [
+        (3, "NotADatum"),
+        (4, "ForeignSchema"),
+    ]
+
+
+def test_what_the_table_holds_is_left_out_partition_by_partition() -> None:
+    records = [beat(1), beat(2), beat(1, 1), beat(2, 1)]
+    assert without_held(records, {0: {1}, 1: {2}}) == [beat(2), beat(1, 1)]
+
+
+def test_done_is_after_the_last_offset_also_of_control_records() -> None:
+    assert next_offsets([beat(5), beat(9), beat(0, 3)]) == {0: 10, 3: 1}
+
+
+def test_a_token_names_the_rows_and_nothing_else() -> None:
+    batch = [beat(1), beat(2), beat(7, 1)]
+    token = insert_token(HEARTBEATS, 4, batch)
+    assert token == insert_token(HEARTBEATS, 4, list(reversed(batch)))
+    others = [batch[:2], [beat(1), beat(3), beat(7, 1)], [beat(1), beat(2), beat(7, 2)]]
+    assert len({token, insert_token(HEARTBEATS, 5, batch), *(insert_token(HEARTBEATS, 4, other) for other in others)}) == 5
+
+
+def test_batches_end_at_the_byte_limit_but_hold_one_row_at_least() -> None:
+    size = len(beat(1).value or b"")
+    assert take([beat(1), beat(2), beat(3)], 2 * size) == 2
+    assert take([beat(1), beat(2)], 1) == 1
+    assert take([], 1) == 0
+
+
+def test_halves_lose_nothing() -> None:
+    front, back = halves([beat(1), beat(2), beat(3)])
+    assert (list(front), list(back)) == ([beat(1)], [beat(2), beat(3)])
+
+
+def test_waiting_grows_up_to_its_limit() -> None:
+    assert [backoff_s(attempt, 1.0) for attempt in (0, 1, 2, 3, 4, 5_000)] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
