@@ -163,6 +163,7 @@ class Client:
         protocol_version: str = "1.0",
     ) -> None:
         """Report a session's state; times in milliseconds. Raises Unreachable, Refused, AnswerNotTrusted."""
+        await self._registered()  # its answer names the key to seal for
         metadata: dict[str, Any] = {"node_id": node_id, "client_ip": client_ip}
         if internal_ip is not None:
             metadata["internal_ip"] = self._seal(internal_ip, "session.internal_ip", session_id)
@@ -198,6 +199,7 @@ class Client:
         Raises:
             Unreachable, Refused, AnswerNotTrusted.
         """
+        await self._registered()  # its answer names the key to seal for
         event_id = event_id or str(uuid.uuid4())
         message = {
             "client_id": self.identity.client_id,
@@ -236,7 +238,7 @@ class Client:
 
     async def _authorised(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Response:
         """Send with the API key; one that the server no longer takes is renewed once by registering again."""
-        registration = self.registration or await self.register()
+        registration = await self._registered()
         try:
             return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
         except Refused as refusal:
@@ -244,6 +246,9 @@ class Client:
                 raise
         registration = await self.register()
         return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
+
+    async def _registered(self) -> RegistrationAnswer:
+        return self.registration or await self.register()
 
     def _headers(self, registration: RegistrationAnswer, headers: Mapping[str, str]) -> dict[str, str]:
         api_key = registration.api_key

@@ -12,7 +12,6 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from infra.pki import CertificateAuthority, ensure_pki, load_authority
+from tests.end_to_end.conftest import INTERVAL_S
 from tests.end_to_end.system import System
 from tests.infra.waiting import eventually
 from tests.rust_client import BASE, now_ms
 from tests.schemas import messages_samples as samples
 from tests.topic_probe import TopicProbe
 
-DEMO = 5
 VISIBLE_WITHIN_S = 1.0
-INTERVAL_S, GRACE_S = 1, 2
-
-
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with System(tmp_path_factory.mktemp("up") / "data", DEMO, INTERVAL_S) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def sql(system: System) -> Iterator[ClickHouse]:
-    client = system.sql()
-    yield client
-    client.close()
+GRACE_S = 2
 
 
 def curl(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:

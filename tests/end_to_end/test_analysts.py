@@ -1,0 +1,23 @@
+"""Every question of docs/analysts.md is a query that runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client as ClickHouse
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "analysts.md"
+QUESTIONS = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+NAMES = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_of_the_guide_runs(sql: ClickHouse, question: str) -> None:
+    assert sql.query(question).column_names
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_of_the_guide_is_there(sql: ClickHouse, name: str) -> None:
+    assert sql.query(f"SELECT * FROM viworks.{name} LIMIT 1").column_names
