@@ -1,0 +1,32 @@
+"""The error tree of the processors.
+
+    ProcessorError
+    ├── TopicsMissing       the broker lacks topics of the contract; they are created before a worker starts
+    ├── RecoveryStalled     the tables were not recovered in time; retryable by a new start
+    ├── DeliveryFailed      Kafka did not acknowledge in time; retryable, what led to it is not acknowledged either
+    └── WorkerFailed        the worker crashed; its cause is chained
+
+All of them end the worker; a new one reads again what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+
+class ProcessorError(Exception):
+    """Base of every error that this package raises."""
+
+
+class TopicsMissing(ProcessorError):
+    """The broker lacks topics of the contract."""
+
+
+class RecoveryStalled(ProcessorError):
+    """The worker did not join its group and recover its tables in time."""
+
+
+class DeliveryFailed(ProcessorError):
+    """Kafka did not acknowledge what a decision led to, so the decision's input is read again."""
+
+
+class WorkerFailed(ProcessorError):
+    """The worker crashed."""

@@ -1,0 +1,45 @@
+"""The processors' settings, each a ``VIWORKS_*`` environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProcessorSettings(BaseSettings):
+    """What a worker needs to know. Durations carry their unit in the name.
+
+    Attributes:
+        kafka: ``host:port``, several by commas.
+        processor_app_id: the consumer group; workers of one group share the partitions.
+        liveness_grace_ms: what a heartbeat may be late beyond three intervals.
+        liveness_gap_ms: a step of the watermark beyond this is a blind span.
+        edge_silence_ms: an edge whose ticks stay this far behind the others' is taken as gone. Edges' clocks must
+            agree to within it.
+        brute_force_count: authentication failures of one client within ``brute_force_window_ms`` that raise an alert.
+        fetch_max_wait_ms: how long the broker may hold an empty fetch; records of other partitions may have to wait for it.
+        produce_timeout_s: how long a write may wait for its acknowledgement before the worker gives up and starts anew.
+        recovery_timeout_s: how long joining the group and reading the tables may take.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VIWORKS_", extra="ignore", frozen=True)
+
+    kafka: str = "127.0.0.1:9092"
+    data_dir: Path = Path(".viworks")
+    replication_factor: int = Field(default=1, ge=1)
+    processor_app_id: str = "viworks-processors"
+
+    liveness_grace_ms: int = Field(default=2_000, ge=0)
+    liveness_gap_ms: int = Field(default=5_000, ge=100)
+    edge_silence_ms: int = Field(default=10_000, ge=100)
+
+    brute_force_count: int = Field(default=5, ge=2, le=1_000)
+    brute_force_window_ms: int = Field(default=60_000, ge=1)
+
+    fetch_max_wait_ms: int = Field(default=50, ge=1)
+    commit_interval_s: float = Field(default=1.0, gt=0)
+    produce_timeout_s: float = Field(default=15.0, gt=0)
+    recovery_timeout_s: float = Field(default=60.0, gt=0)
+    stop_timeout_s: float = Field(default=10.0, gt=0)

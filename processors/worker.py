@@ -1,0 +1,78 @@
+"""One Faust worker inside the running event loop: no command line, no web server, no signal handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient
+
+from processors.app import build_app
+from processors.clock import Clock, system_clock
+from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
+from processors.settings import ProcessorSettings
+from schemas.topics import TOPICS
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: Clock = system_clock) -> None:
+    """Run a worker until cancelled; ``ready`` is called once its tables are recovered and it consumes.
+
+    Raises:
+        TopicsMissing: the broker lacks topics of the contract.
+        RecoveryStalled: the tables were not recovered in time.
+        WorkerFailed: the worker crashed.
+        aiokafka.errors.KafkaError: no broker at the start.
+    """
+    await _require_topics(settings.kafka)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    app = build_app(settings, clock)
+    try:
+        await _start(app, settings.recovery_timeout_s)
+        ready()
+        await app.wait_until_stopped()
+        raise WorkerFailed("the worker ended by itself") from app.crash_reason
+    finally:
+        await _stop(app, settings.stop_timeout_s)
+
+
+async def _require_topics(bootstrap: str) -> None:
+    """Faust would create a missing topic, without its compaction and retention."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        missing = {topic.name for topic in TOPICS} - set(await admin.list_topics())
+    finally:
+        await admin.close()
+    if missing:
+        raise TopicsMissing(f"the broker lacks {', '.join(sorted(missing))}")
+
+
+async def _start(app: faust.App, timeout_s: float) -> None:
+    starting = asyncio.ensure_future(app.start())
+    crashed = asyncio.ensure_future(app.wait_until_stopped())
+    try:
+        await asyncio.wait([starting, crashed], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+        if app.crashed:
+            raise WorkerFailed("the worker crashed at its start") from app.crash_reason
+        if not starting.done():
+            raise RecoveryStalled(f"the tables were not recovered within {timeout_s:g} s")
+    finally:
+        for task in (starting, crashed):
+            task.cancel()
+        await asyncio.gather(starting, crashed, return_exceptions=True)
+
+
+async def _stop(app: faust.App, timeout_s: float) -> None:
+    """Stop in bounded time: a flush waits for ever for a broker that is away. What is not committed is read again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await app.stop()
+            return
+    log.warning("the worker did not stop within %g s", timeout_s)

@@ -1,0 +1,1 @@
+"""From Kafka into ClickHouse, exactly once, and out of it again as SQL."""

@@ -1,0 +1,109 @@
+"""Avro object containers made of raw datums, without decoding them (Avro 1.11, "Object Container Files").
+
+A row of a container is where the datum stood in Kafka (``_topic``, ``_partition``, ``_offset``) and then the datum as it
+came: in Avro's binary encoding a record is its fields one after the other, so that joining bytes joins records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Protocol
+
+from schemas.codec import HEADER_BYTES, schema_id_of
+from schemas.errors import CodecError
+from schemas.registry import schema_by_id
+from sinks.errors import NotADatum
+
+_MAGIC = b"Obj\x01"
+# Any 16 bytes will do: a container lives for one insert. The same rows make the same container.
+_SYNC = b"viworks-sinks-v1"
+_PLACE = [
+    {"name": "_topic", "type": "string"},
+    {"name": "_partition", "type": "int"},
+    {"name": "_offset", "type": "long"},
+]
+
+
+class Record(Protocol):
+    """What is used of a Kafka record."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+def schema_id(record: Record) -> int:
+    """The id of the record's schema. Raises NotADatum where the value is not in the wire format."""
+    try:
+        return schema_id_of(record.value)
+    except CodecError as error:
+        raise NotADatum(str(error)) from None
+
+
+def container(writer_schema_id: int, records: Sequence[Record]) -> bytes:
+    """One container of all records. All must have that schema: see ``schema_id``.
+
+    Raises:
+        schemas.errors.CodecError: no schema has that id.
+    """
+    rows = b"".join(_rows(records))
+    return b"".join((_header(writer_schema_id), _long(len(records)), _long(len(rows)), rows, _SYNC))
+
+
+def _rows(records: Iterable[Record]) -> list[bytes]:
+    parts: list[bytes] = []
+    place, prefix = None, b""
+    high, tail = -1, b""
+    for record in records:
+        if (record.topic, record.partition) != place:
+            place = (record.topic, record.partition)
+            prefix = _string(record.topic) + _long(record.partition)
+        # A long is zigzag, then 7 bits a byte, the lowest first. Of 64 offsets in a row only the first byte differs.
+        offset = record.offset
+        if offset >> 6 != high:
+            high = offset >> 6
+            tail = _varint(high)
+        value = record.value
+        parts += (prefix, _FIRST[offset & 63] + tail if high else _ONLY[offset & 63], value[HEADER_BYTES:] if value else b"")
+    return parts
+
+
+@cache
+def _header(writer_schema_id: int) -> bytes:
+    schema = schema_by_id(writer_schema_id).json
+    schema["fields"] = _PLACE + schema["fields"]
+    metadata = {"avro.schema": json.dumps(schema), "avro.codec": "null"}
+    pairs = b"".join(_string(name) + _string(text) for name, text in metadata.items())
+    return b"".join((_MAGIC, _long(len(metadata)), pairs, _long(0), _SYNC))
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode()
+    return _long(len(encoded)) + encoded
+
+
+def _long(number: int) -> bytes:
+    """A non-negative long."""
+    return _varint(number << 1)
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_ONLY = [bytes((low << 1,)) for low in range(64)]
+_FIRST = [bytes((low << 1 | 128,)) for low in range(64)]

@@ -1,0 +1,208 @@
+"""ClickHouse, embedded or a server, always by clickhouse-connect. ``open_engine`` is the one place that chooses.
+
+An engine belongs to one process and must not be carried over a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Protocol
+from urllib.parse import urlencode
+
+import clickhouse_connect
+from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from sinks import storage
+from sinks.errors import EngineInUse, EngineNotOpened, EngineUnavailable, RowsRefused
+from sinks.settings import SinkSettings
+
+# Errors of rows, not of the engine: parsing, conversion, a violated constraint, an exception of the Avro reader.
+_CODES_OF_ROWS = frozenset({6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469, 633})
+_STD_EXCEPTION = 1001
+
+_INSERT_SETTINGS: dict[str, Any] = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One batch is one block: it is taken or refused as a whole, and a token names all of it.
+    "max_block_size": 1_000_000,
+    "min_insert_block_size_rows": 1_000_000,
+    "min_insert_block_size_bytes": 1_000_000_000,
+    "max_partitions_per_insert_block": 0,
+    # A column that an older schema does not have takes its default.
+    "input_format_avro_allow_missing_fields": 1,
+}
+
+
+class Session(Protocol):
+    """One connection. Not to be used by two threads at once."""
+
+    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+        """Insert a container, once for each ``token``. Raises EngineUnavailable, RowsRefused."""
+
+    def rows(self, sql: str) -> Sequence[Sequence[Any]]:
+        """The result of a query. Raises EngineUnavailable."""
+
+    def command(self, sql: str) -> None:
+        """Run a statement. Raises EngineUnavailable."""
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """An opened ClickHouse."""
+
+    def session(self) -> Session:
+        """A connection of its own. Raises EngineUnavailable."""
+
+    def close(self) -> None: ...
+
+
+def open_engine(settings: SinkSettings) -> Engine:
+    """The engine of the settings: the server of ``clickhouse``, or the embedded one.
+
+    Raises:
+        KeyFileUnusable: the embedded engine has no usable storage key.
+        EngineInUse, EngineNotOpened: see there.
+    """
+    if settings.clickhouse:
+        return ServerEngine(settings.clickhouse)
+    key = storage.read_storage_key(settings.storage_key_file)
+    return EmbeddedEngine(settings.data_dir, key)
+
+
+class _Session:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def rows(self, sql: str) -> Sequence[Sequence[Any]]:
+        try:
+            return self._client.query(sql).result_rows
+        except (ClickHouseError, OSError) as error:
+            raise _unavailable(error) from None
+
+    def command(self, sql: str) -> None:
+        try:
+            self._client.command(sql)
+        except (ClickHouseError, OSError) as error:
+            raise _unavailable(error) from None
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class ServerSession(_Session):
+    """A connection to a server."""
+
+    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        try:
+            self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
+        except (ClickHouseError, OSError) as error:
+            raise _translated(error) from None
+
+
+class EmbeddedSession(_Session):
+    """A handle of the embedded engine.
+
+    clickhouse-connect would carry the rows through a temporary file, which a crash leaves behind, readable. They go through
+    a file without a name instead.
+    """
+
+    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
+        with _unnamed_file() as file:
+            file.write(container)
+            file.seek(0)
+            source = f"/dev/fd/{file.fileno()}"
+            try:
+                self._client.command(f"INSERT INTO {table} FROM INFILE '{source}' SETTINGS {clause} FORMAT Avro")
+            except (ClickHouseError, OSError) as error:
+                raise _translated(error) from None
+
+
+class ServerEngine:
+    """A server, by DSN. The storage policy ``encrypted`` has to exist on it."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def session(self) -> Session:
+        try:
+            return ServerSession(clickhouse_connect.get_client(dsn=self._dsn, autogenerate_session_id=False))
+        except (ClickHouseError, OSError) as error:
+            raise _unavailable(error) from None
+
+    def close(self) -> None:
+        return None
+
+
+class EmbeddedEngine:
+    """chDB in this process, under ``data_dir``.
+
+    Raises:
+        EngineInUse: another process has the directory open.
+        EngineNotOpened: the engine gives another reason, or none.
+    """
+
+    def __init__(self, data_dir: Path, key: str) -> None:
+        directory, config = storage.prepare(data_dir)
+        self._path = os.path.realpath(directory)
+        self._options = {"config-file": str(config)}
+        with storage.key_in_environment(key):
+            # Held open: the engine ends with its last handle, and could not open again without the key.
+            self._first = self._client()
+
+    @property
+    def connection_string(self) -> str:
+        """What chDB itself takes to open a further handle."""
+        return f"{self._path}?{urlencode(self._options)}"
+
+    def session(self) -> Session:
+        return EmbeddedSession(self._client())
+
+    def close(self) -> None:
+        self._first.close()
+
+    def _client(self) -> Client:
+        try:
+            return clickhouse_connect.get_client(dsn="chdb://", path=self._path, chdb_options=self._options)
+        except ClickHouseError as error:
+            raise _not_opened(str(error), self._path) from None
+
+
+def _not_opened(text: str, path: str) -> EngineNotOpened:
+    # This is all that the engine says when it cannot lock its directory; to other reasons it adds a word on its own stderr.
+    if "Error initializing EmbeddedServer" in text:
+        return EngineInUse(f"{path} cannot be opened: another process has it open, or the reason stands above this line.")
+    return EngineNotOpened(f"{path} cannot be opened: {text}")
+
+
+def _translated(error: Exception) -> EngineUnavailable | RowsRefused:
+    code = error.code if isinstance(error, DatabaseError) else None
+    if code in _CODES_OF_ROWS or (code == _STD_EXCEPTION and "avro::" in str(error)):
+        return RowsRefused(int(code))
+    return _unavailable(error)
+
+
+def _unavailable(error: Exception) -> EngineUnavailable:
+    code = error.code if isinstance(error, DatabaseError) else None
+    if code is None:
+        return EngineUnavailable(type(error).__name__)
+    # The text of a constraint or a conversion can repeat a value, so only its code and name are kept.
+    return EngineUnavailable(f"code {code} ({error.name or 'unnamed'})" if isinstance(error, DatabaseError) else "")
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+def _unnamed_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("viworks-insert"), "w+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)

@@ -1,0 +1,85 @@
+"""The error tree of the sinks.
+
+SinkError
+├── KeyFileUnusable             the storage key or the SQL token cannot be read, or has the wrong form
+├── EngineNotOpened             ClickHouse cannot be opened; names the reason
+│   └── EngineInUse             another process has the embedded engine's directory open
+├── EngineUnavailable           ClickHouse cannot answer now: retry the same batch
+├── RowsRefused                 ClickHouse cannot read or will not hold at least one row of a batch: split it
+├── MigrationFailed             a migration cannot be applied
+│   └── MigrationChanged        a migration that was applied has other content now
+├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
+├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
+├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
+└── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
+
+Retryable are EngineUnavailable and DeadLetterUndelivered. No message repeats a value from a row.
+"""
+
+from __future__ import annotations
+
+
+class SinkError(Exception):
+    """Base of every error that this package raises."""
+
+
+class KeyFileUnusable(SinkError):
+    """The storage key or the SQL token cannot be read, or has the wrong form."""
+
+
+class EngineNotOpened(SinkError):
+    """ClickHouse cannot be opened."""
+
+
+class EngineInUse(EngineNotOpened):
+    """Another process has the embedded engine's directory open."""
+
+
+class EngineUnavailable(SinkError):
+    """ClickHouse cannot answer now. Nothing is known of the batch: it has to be sent again as it was."""
+
+
+class RowsRefused(SinkError):
+    """ClickHouse refuses a batch because of its rows; none of them is in the table.
+
+    Args:
+        code: ClickHouse's error code.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"ClickHouse refuses the rows (code {code})")
+        self.code = code
+
+
+class MigrationFailed(SinkError):
+    """A migration cannot be applied."""
+
+
+class MigrationChanged(MigrationFailed):
+    """A migration that was applied has other content now. Migrations are never edited: add a new one."""
+
+
+class NotADatum(SinkError):
+    """A Kafka value that is no Avro datum of its topic's schema."""
+
+
+class DeadLetterUndelivered(SinkError):
+    """A refused row could not be put on the dead letter topic."""
+
+
+class ConsumerStalled(SinkError):
+    """Kafka has records that the consumer does not bring."""
+
+
+class QueryRefused(SinkError):
+    """The SQL port does not run a request.
+
+    Args:
+        code: ClickHouse's error code for it.
+        text: the message in ClickHouse's own form, ``Code: N. DB::Exception: ...``, without a line end.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text

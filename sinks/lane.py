@@ -1,0 +1,138 @@
+"""One table's way from the consumer into ClickHouse: a bounded buffer, batches by size and time, retries without end.
+
+Lanes are independent, so that a table that ClickHouse is slow to take holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Protocol
+
+from sinks.batches import Refused, backoff_s, next_offsets, take
+from sinks.container import Record
+from sinks.errors import DeadLetterUndelivered, EngineUnavailable
+from sinks.settings import SinkSettings
+from sinks.tables import Table
+
+log = logging.getLogger(__name__)
+
+Deliver = Callable[[Sequence[Refused]], Awaitable[None]]
+
+
+class Writer(Protocol):
+    """What a lane writes to: a TableWriter. Both calls block, and are never made at once."""
+
+    def write(self, records: Sequence[Record]) -> list[Refused]: ...
+    def forget(self) -> None: ...
+
+
+class Lane:
+    """``done`` is by partition the offset up to which (exclusive) all is in the table or on the dead letter topic."""
+
+    def __init__(self, table: Table, writer: Writer, deliver: Deliver, settings: SinkSettings) -> None:
+        self.table = table
+        self.done: dict[int, int] = {}
+        self._writer = writer
+        self._deliver = deliver
+        self._settings = settings
+        self._waiting: deque[Record] = deque()
+        self._bytes = 0
+        self._oldest_s = 0.0
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._generation = 0
+
+    @property
+    def congested(self) -> bool:
+        """Whether no more should be brought for now."""
+        return self._bytes >= self._settings.sink_buffer_bytes
+
+    @property
+    def drained(self) -> bool:
+        """Whether there is room for much more again."""
+        return self._bytes <= self._settings.sink_buffer_bytes // 2
+
+    @property
+    def busy(self) -> bool:
+        """Whether records are waiting or being written."""
+        return bool(self._waiting) or not self._idle.is_set()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Take records in the order of their offsets."""
+        if not self._waiting:
+            self._oldest_s = time.monotonic()
+        self._waiting.extend(records)
+        self._bytes += sum(len(record.value or b"") for record in records)
+        self._arrived.set()
+        if len(self._waiting) >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Write batches until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await self._linger()
+            batch = self._next_batch()
+            if batch:
+                await self._write(batch)
+
+    async def release(self) -> None:
+        """Give all partitions up: what waits is dropped, an insert that runs is waited for (its retries are not)."""
+        self._generation += 1
+        self._waiting.clear()
+        self._bytes = 0
+        await self._idle.wait()
+        self._writer.forget()
+
+    async def _linger(self) -> None:
+        rest_s = self._oldest_s + self._settings.sink_linger_ms / 1000 - time.monotonic()
+        if rest_s > 0 and not self._full.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), rest_s)
+
+    def _next_batch(self) -> list[Record]:
+        count = take(list(islice(self._waiting, self._settings.sink_batch_rows)), self._settings.sink_batch_bytes)
+        batch = [self._waiting.popleft() for _ in range(count)]
+        self._bytes -= sum(len(record.value or b"") for record in batch)
+        self._oldest_s = time.monotonic()
+        self._full.clear()
+        if not self._waiting:
+            self._arrived.clear()
+        return batch
+
+    async def _write(self, batch: Sequence[Record]) -> None:
+        """Write until it is written, or until the partitions are given up: whoever has them next gets the batch again."""
+        generation, attempt = self._generation, 0
+        self._idle.clear()
+        try:
+            while generation == self._generation:
+                try:
+                    await self._attempt(batch)
+                    self.done.update(next_offsets(batch))
+                    return
+                except (EngineUnavailable, DeadLetterUndelivered) as error:
+                    log.warning("%s: batch of %d waits: %s: %s", self.table.name, len(batch), type(error).__name__, error)
+                    await asyncio.sleep(backoff_s(attempt, self._settings.sink_retry_max_s))
+                    attempt += 1
+        finally:
+            self._idle.set()
+
+    async def _attempt(self, batch: Sequence[Record]) -> None:
+        insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch))
+        try:
+            refused = await asyncio.shield(insert)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled, and the engine must not be closed under it.
+            await asyncio.wait([insert])
+            raise
+        if refused:
+            log.error("%s: %d records refused, now on the dead letter topic", self.table.name, len(refused))
+            await self._deliver(refused)

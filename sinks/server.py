@@ -1,0 +1,77 @@
+"""One sink process: the engine, its migrations, the consumer, the SQL port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from sinks import storage
+from sinks.consumer import SinkConsumer
+from sinks.dead_letters import DeadLetters
+from sinks.engine import EmbeddedEngine, Engine, open_engine
+from sinks.lane import Lane
+from sinks.migrate import migrate
+from sinks.rollups import catch_up
+from sinks.settings import SinkSettings
+from sinks.sql_port.listener import listening
+from sinks.tables import TABLES
+from sinks.writer import TableWriter
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
+    """Run a sink until cancelled; ``ready`` is called once rows are taken and the SQL port answers.
+
+    On a server there is no SQL port: its clients ask the server itself.
+
+    Raises:
+        SinkError: a key file, the engine or a migration cannot be used; the consumer stalled.
+        OSError: the port is taken.
+        aiokafka.errors.KafkaError: no broker at the start.
+    """
+    engine = await asyncio.to_thread(open_engine, settings)
+    try:
+        await asyncio.to_thread(_prepare, engine)
+        async with _sql_port(settings, engine), _consuming(settings, engine) as consumer:
+            ready()
+            await consumer.run()
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
+def _prepare(engine: Engine) -> None:
+    session = engine.session()
+    try:
+        for migration in migrate(session):
+            log.info("applied %s", migration.name)
+        if isinstance(engine, EmbeddedEngine):
+            catch_up(session)
+    finally:
+        session.close()
+
+
+@contextlib.asynccontextmanager
+async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[SinkConsumer]:
+    writers = [TableWriter(engine, table) for table in TABLES]
+    dead_letters = DeadLetters(settings.kafka)
+    lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
+    try:
+        async with SinkConsumer(settings, lanes) as consumer:
+            yield consumer
+    finally:
+        for writer in writers:
+            await asyncio.to_thread(writer.close)
+
+
+@contextlib.asynccontextmanager
+async def _sql_port(settings: SinkSettings, engine: Engine) -> AsyncIterator[None]:
+    if not isinstance(engine, EmbeddedEngine) or settings.sql_token_file is None:
+        log.info("no SQL port: %s", "ask the server" if settings.clickhouse else "VIWORKS_SQL_TOKEN_FILE is not set")
+        yield
+        return
+    token = storage.read_token(settings.sql_token_file)
+    async with listening(settings, engine.connection_string, token):
+        yield

@@ -1,0 +1,69 @@
+"""The sinks' settings, each a ``VIWORKS_*`` environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SinkSettings(BaseSettings):
+    """What a sink process needs to know. Durations and sizes carry their unit in the name.
+
+    Attributes:
+        kafka: ``host:port``, several by commas.
+        clickhouse: a server's DSN; empty for the embedded engine under ``data_dir``.
+        storage_key_file: 64 hex digits, the key of the encrypted disk. Without it only a server can be used.
+        sql_token_file: the password of the SQL port. Without it the port is not opened.
+        sink_group: the consumer group; on a server several processes share it.
+        sink_instance: the process's own name in the group: the same after a restart, another for each process.
+            With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
+        sink_linger_ms: how long a row may wait for more to join its batch.
+        sink_buffer_bytes: how much of one table may wait in memory before its partitions are paused.
+        sink_stall_s: how long Kafka may have records that the consumer does not bring before the process gives up.
+        sql_max_*: what one query through the SQL port may use. A request may ask for less, never for more.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VIWORKS_", extra="ignore", frozen=True)
+
+    data_dir: Path = Path(".viworks")
+    kafka: str = "127.0.0.1:9092"
+    clickhouse: str = ""
+    storage_key_file: Path | None = None
+
+    sink_group: str = "viworks-sinks"
+    sink_instance: str = ""
+    sink_batch_rows: int = Field(default=50_000, ge=1, le=500_000)
+    sink_batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    sink_linger_ms: int = Field(default=150, ge=0)
+    sink_buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    sink_fetch_max_wait_ms: int = Field(default=100, ge=1)
+    sink_commit_interval_s: float = Field(default=0.5, gt=0)
+    sink_retry_max_s: float = Field(default=10.0, gt=0)
+    sink_stall_s: float = Field(default=60.0, gt=0)
+
+    sql_host: str = "127.0.0.1"
+    sql_port: int = Field(default=8123, ge=1, le=65535)
+    sql_token_file: Path | None = None
+    sql_max_queries: int = Field(default=4, ge=1)
+    sql_max_execution_s: float = Field(default=60.0, gt=0)
+    sql_max_result_rows: int = Field(default=1_000_000, ge=1)
+    sql_max_result_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    sql_max_memory_bytes: int = Field(default=1024 * 1024 * 1024, ge=1024)
+    sql_max_request_bytes: int = Field(default=1024 * 1024, ge=1024)
+
+    @property
+    def group_instance_id(self) -> str | None:
+        """The embedded engine has one process, so it needs no name of its own to be told from others."""
+        return self.sink_instance or (None if self.clickhouse else "embedded")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("clickhouse", mode="before")
+    @classmethod
+    def _none_means_embedded(cls, value: object) -> object:
+        return value or ""

@@ -1,0 +1,1 @@
+"""ClickHouse's HTTP interface, read-only, over the embedded engine."""

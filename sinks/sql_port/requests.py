@@ -1,0 +1,113 @@
+"""From an HTTP request to a statement: ClickHouse's parameters and headers, and which settings a request may bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sinks.settings import SinkSettings
+from sinks.sql_port.guard import READONLY, refusal
+from sinks.sql_port.reader import Statement
+from sinks.tables import DATABASE
+
+BAD_ARGUMENTS = 36
+
+# Of the interface, not of the engine. Sessions hold nothing here, since nothing can be set or created in one.
+_TRANSPORT = frozenset(
+    {
+        "query",
+        "database",
+        "default_format",
+        "query_id",
+        "quota_key",
+        "role",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "close_session",
+        "compress",
+        "decompress",
+        "buffer_size",
+        "wait_end_of_query",
+        "enable_http_compression",
+        "http_zlib_compression_level",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "http_write_exception_in_output_format",
+        "http_wait_end_of_query",
+        "http_response_buffer_size",
+        "add_http_cors_header",
+        "cancel_http_readonly_queries_on_client_close",
+        "client_protocol_version",
+        "log_comment",
+        "log_queries",
+        "readonly",
+        "stacktrace",
+    }
+)
+_HARMLESS = frozenset(
+    {
+        "cast_string_to_dynamic_use_inference",
+        "count_distinct_implementation",
+        "date_time_input_format",
+        "date_time_output_format",
+        "extremes",
+        "group_by_use_nulls",
+        "join_use_nulls",
+        "limit",
+        "max_block_size",
+        "offset",
+        "output_format_decimal_trailing_zeros",
+        "output_format_write_statistics",
+        "session_timezone",
+        "totals_mode",
+        "use_client_time_zone",
+    }
+)
+_HARMLESS_PREFIXES = tuple(
+    f"output_format_{name}_" for name in ("arrow", "binary", "csv", "json", "native", "parquet", "pretty", "tsv", "markdown")
+)
+
+
+def statement_of(
+    query: Iterable[tuple[str, str]], headers: Mapping[str, str], body: str, settings: SinkSettings
+) -> Statement:
+    """The statement of a request: ``query``, then the body.
+
+    Raises:
+        QueryRefused: a setting that may not be changed, or lifts a limit.
+    """
+    pairs = dict(query)
+    sql = "\n".join(part for part in (pairs.get("query", ""), body) if part)
+    return Statement(
+        sql=sql,
+        default_format=pairs.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        database=pairs.get("database") or headers.get("x-clickhouse-database") or DATABASE,
+        settings=_settings_of(pairs, settings),
+        parameters={name[6:]: value for name, value in pairs.items() if name.startswith("param_")},
+    )
+
+
+def _settings_of(pairs: Mapping[str, str], settings: SinkSettings) -> dict[str, str]:
+    asked = {name: value for name, value in pairs.items() if name not in _TRANSPORT and not name.startswith("param_")}
+    ceilings = {
+        "max_execution_time": settings.sql_max_execution_s,
+        "max_result_rows": settings.sql_max_result_rows,
+        "max_result_bytes": settings.sql_max_result_bytes,
+        "max_memory_usage": settings.sql_max_memory_bytes,
+    }
+    for name, value in asked.items():
+        if name in ceilings:
+            _check_ceiling(name, value, ceilings[name])
+        elif name not in _HARMLESS and not name.startswith(_HARMLESS_PREFIXES):
+            raise refusal(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")
+    return asked
+
+
+def _check_ceiling(name: str, value: str, ceiling: float) -> None:
+    try:
+        wanted = float(value)
+    except ValueError:
+        raise refusal(BAD_ARGUMENTS, f"Setting {name} is not a number. (BAD_ARGUMENTS)") from None
+    # Zero means without a limit.
+    if not 0 < wanted <= ceiling:
+        raise refusal(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")

@@ -1,0 +1,91 @@
+"""Carries one table's batches into ClickHouse. Blocking: runs in a thread, one call at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sinks.batches import Refused, halves, insert_token, sort_records, spans, without_held
+from sinks.container import Record, container
+from sinks.engine import Engine, Session
+from sinks.errors import EngineUnavailable, RowsRefused
+from sinks.tables import Table
+
+
+class TableWriter:
+    """Writes rows of a table, each Kafka offset once.
+
+    A batch that was cut short, by EngineUnavailable or by the end of the process, may be given again: what the table holds
+    of it is left out, and what ClickHouse took without our knowing has the same token again.
+    """
+
+    def __init__(self, engine: Engine, table: Table) -> None:
+        self._engine = engine
+        self._table = table
+        self._session: Session | None = None
+        # By partition the greatest offset that the table held when the partition came; absent: not asked yet.
+        self._held_up_to: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """Another process may write from now on, so ask again what the table holds."""
+        self._held_up_to.clear()
+
+    def write(self, records: Sequence[Record]) -> list[Refused]:
+        """Write a batch and return what cannot be a row. Raises EngineUnavailable."""
+        try:
+            session = self._session = self._session or self._engine.session()
+            new = self._without_held(session, records)
+            batch = sort_records(self._table, new)
+            for writer_schema_id, rows in batch.rows.items():
+                batch.refused += self._insert(session, writer_schema_id, rows)
+            return batch.refused
+        except EngineUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next batch opens another."""
+        session, self._session = self._session, None
+        if session:
+            session.close()
+
+    def _insert(self, session: Session, writer_schema_id: int, rows: Sequence[Record]) -> list[Refused]:
+        """Insert; where rows are refused, halve until each refused one stands alone and all others are in."""
+        token = insert_token(self._table, writer_schema_id, rows)
+        try:
+            session.insert_avro(self._table.qualified, container(writer_schema_id, rows), token)
+        except RowsRefused as error:
+            if len(rows) == 1:
+                return [Refused(rows[0], f"{type(error).__name__}:{error.code}")]
+            front, back = halves(rows)
+            return self._insert(session, writer_schema_id, front) + self._insert(session, writer_schema_id, back)
+        return []
+
+    def _without_held(self, session: Session, records: Sequence[Record]) -> Sequence[Record]:
+        ranges = spans(records)
+        self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to])
+        doubtful = {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
+        if not doubtful:
+            return records
+        return without_held(records, self._held_offsets(session, doubtful))
+
+    def _ask_for_held(self, session: Session, partitions: Sequence[int]) -> None:
+        if not partitions:
+            return
+        numbers = ", ".join(map(str, partitions))
+        found = session.rows(
+            f"SELECT _partition, max(_offset) FROM {self._table.qualified} "  # noqa: S608 - integers and our own names
+            f"WHERE _partition IN ({numbers}) GROUP BY _partition SETTINGS final = 0"
+        )
+        self._held_up_to.update(dict.fromkeys(partitions, -1) | {row[0]: row[1] for row in found})
+
+    def _held_offsets(self, session: Session, ranges: dict[int, tuple[int, int]]) -> dict[int, set[int]]:
+        wanted = " OR ".join(
+            f"(_partition = {partition} AND _offset BETWEEN {first} AND {last})"
+            for partition, (first, last) in ranges.items()
+        )
+        held: dict[int, set[int]] = {partition: set() for partition in ranges}
+        for partition, offset in session.rows(
+            f"SELECT _partition, _offset FROM {self._table.qualified} WHERE {wanted} SETTINGS final = 0"  # noqa: S608
+        ):
+            held[partition].add(offset)
+        return held

@@ -1,0 +1,29 @@
+"""Rollups count each heartbeat once, also where a crash came between the table and its materialised view."""
+
+from __future__ import annotations
+
+import uuid
+
+from sinks.rollups import catch_up
+from tests.sinks.samples import heartbeat, now_ms
+from tests.sinks.warehouse import Warehouse
+
+
+def counted(warehouse: Warehouse, client_id: str) -> int:
+    return int(warehouse.one(f"SELECT sum(heartbeats) AS n FROM heartbeat_rollups WHERE client_id = '{client_id}'")["n"])
+
+
+def test_what_a_crash_left_out_is_counted_once(warehouse: Warehouse) -> None:
+    name = f"rollup-{uuid.uuid4()}"
+    beats = [heartbeat(name, timestamp=now_ms() + number) for number in range(6)]
+    warehouse.fill("heartbeats", "heartbeat", *beats[:2])
+    warehouse.session.command("DETACH TABLE viworks.heartbeat_rollups_feed")
+    warehouse.fill("heartbeats", "heartbeat", *beats[2:5])
+    warehouse.session.command("ATTACH TABLE viworks.heartbeat_rollups_feed")
+    assert counted(warehouse, name) == 2
+    for _ in range(2):
+        catch_up(warehouse.session)
+        assert counted(warehouse, name) == 5
+    warehouse.fill("heartbeats", "heartbeat", beats[5])
+    catch_up(warehouse.session)
+    assert counted(warehouse, name) == 6
