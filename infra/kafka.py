@@ -75,7 +75,8 @@ class EmbeddedKafka:
         command = await asyncio.to_thread(self._prepare)
         child = self._child = Child(command, self._log, os.environ, signal.SIGKILL, self._directory)
         try:
-            await asyncio.wait_for(self._answering(child), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._answering(child)
         except BaseException as error:
             child.kill()
             await child.wait()

@@ -16,7 +16,9 @@ _POLL_S = 0.2
 async def answers(bootstrap: str) -> bool:
     """Whether a client gets metadata with at least one live broker from ``bootstrap`` (host:port, several by commas)."""
     try:
-        return await asyncio.wait_for(_attempt(bootstrap), _ATTEMPT_S)
+        # Not wait_for: on Python 3.11 it swallows a cancellation that comes together with the result.
+        async with asyncio.timeout(_ATTEMPT_S):
+            return await _attempt(bootstrap)
     except (OSError, KafkaError, TimeoutError):
         return False
 

@@ -15,9 +15,14 @@ NAMES = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_question_of_the_guide_runs(sql: ClickHouse, question: str) -> None:
-    assert sql.query(question).column_names
+    assert header(sql, question)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_of_the_guide_is_there(sql: ClickHouse, name: str) -> None:
-    assert sql.query(f"SELECT * FROM viworks.{name} LIMIT 1").column_names
+    assert header(sql, f"SELECT * FROM viworks.{name} LIMIT 1")
+
+
+def header(sql: ClickHouse, query: str) -> bytes:
+    """The names of the columns: there also where no row is. A query that cannot run raises."""
+    return sql.raw_query(query, fmt="TabSeparatedWithNames").partition(b"\n")[0]
