@@ -24,7 +24,7 @@ from ingest.tokens import TokenKeys
 from schemas import signing
 
 CLIENTS = 400
-CONNECTIONS = 64
+CONNECTIONS = 256
 ROUNDS = 3
 SECONDS = 5.0
 EDGE_CPU, LOAD_CPU = 0, 1

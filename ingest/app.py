@@ -1,4 +1,4 @@
-"""The edge as a Starlette application."""
+"""The edge as an application: the table of routes, and Starlette for the rest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from ingest import errors
 from ingest.edge import Edge
-from ingest.routes import routes
+from ingest.routes import RouteTable
 
 log = logging.getLogger(__name__)
 
 
-def create_app(edge: Edge) -> Starlette:
+def create_app(edge: Edge) -> RouteTable:
     """The application over a running edge's parts."""
 
     async def ready(_: Request) -> Response:
@@ -26,11 +26,11 @@ def create_app(edge: Edge) -> Starlette:
         )
 
     app = Starlette(
-        routes=[*routes(edge), Route("/livez", _alive), Route("/readyz", ready)],
+        routes=[Route("/livez", _alive), Route("/readyz", ready)],
         exception_handlers={404: _not_found, 405: _method_not_allowed, Exception: _internal},
     )
     app.router.redirect_slashes = False
-    return app
+    return RouteTable(edge, app)
 
 
 async def _alive(_: Request) -> Response:

@@ -7,8 +7,9 @@ headers → token → bounded body → JSON without duplicates → message → i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Generic
+
+import msgspec
 
 from ingest import errors
 from ingest.tokens import Identity, TokenKeys
@@ -36,8 +37,7 @@ MAX_BEHIND_MS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest(Generic[M]):
+class SignedRequest(msgspec.Struct, Generic[M], frozen=True, gc=False):
     """A verified message.
 
     Attributes:

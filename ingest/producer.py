@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from types import TracebackType
 
 from aiokafka import AIOKafkaProducer
@@ -31,8 +32,9 @@ _MAX_BATCH_BYTES = 512 * 1024
 Headers = Sequence[tuple[str, bytes]]
 
 
+@lru_cache(maxsize=200_000)
 def partition_for(key: bytes, partitions: int) -> int:
-    """Kafka's default partition of a key (murmur2)."""
+    """Kafka's default partition of a key (murmur2, which costs as much as an Avro encoding)."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 

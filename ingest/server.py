@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvicorn
 from prometheus_client import start_http_server
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from ingest.app import create_app
 from ingest.clock import Clock, system_clock
@@ -104,7 +104,7 @@ class _Listener(uvicorn.Server):
         self._started_event.set()
 
 
-async def _listen(app: Starlette, settings: EdgeSettings, ready: Callable[[], None]) -> None:
+async def _listen(app: ASGIApp, settings: EdgeSettings, ready: Callable[[], None]) -> None:
     listeners: list[_Listener] = []
     tasks: list[asyncio.Task[None]] = []
     try:
@@ -121,7 +121,7 @@ async def _listen(app: Starlette, settings: EdgeSettings, ready: Callable[[], No
         await asyncio.gather(*tasks)
 
 
-def _bindings(app: Starlette, settings: EdgeSettings) -> list[tuple[uvicorn.Config, socket.socket]]:
+def _bindings(app: ASGIApp, settings: EdgeSettings) -> list[tuple[uvicorn.Config, socket.socket]]:
     bindings = [(_config(app, settings), _bind(settings.edge_host, settings.edge_port))]
     if settings.tls_cert_file and settings.tls_key_file and settings.tls_ca_file:
         config = _config(app, settings)
@@ -131,7 +131,7 @@ def _bindings(app: Starlette, settings: EdgeSettings) -> list[tuple[uvicorn.Conf
     return bindings
 
 
-def _config(app: Starlette, settings: EdgeSettings) -> uvicorn.Config:
+def _config(app: ASGIApp, settings: EdgeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
