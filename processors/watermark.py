@@ -45,6 +45,6 @@ def advance(
     newest = max(ticks.values())
     live = {name: tick for name, tick in ticks.items() if newest - tick <= limits.silence_ms}
     before = clock.watermark_ms
-    after = min(live.values()) if before is None else max(before, min(live.values()))
+    after = max(before or 0, min(live.values()))
     blind = BlindSpan(before, after) if before is not None and after - before > limits.gap_ms else None
     return PartitionClock(live, after), blind

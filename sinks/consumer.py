@@ -81,8 +81,8 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Finish what is being inserted and commit it, so that the next owner starts after it.
 
-        All partitions are given up at every rebalance (the eager protocol is the only one that aiokafka has). From before this
-        call until the new assignment is known ``getmany`` returns nothing, so that no lane gets a record of the old one.
+        All partitions are given up at every rebalance (the eager protocol is the only one that aiokafka has). From before
+        this call until the new assignment is known ``getmany`` returns nothing, so no lane gets a record of the old one.
         """
         await asyncio.gather(*(lane.release() for lane in self._lanes.values()))
         with contextlib.suppress(KafkaError):
@@ -98,10 +98,10 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _poll(self) -> None:
         while True:
-            # Between a record's leaving the consumer and its standing in a lane nothing else runs: no rebalance can come between.
+            # Nothing else runs from a record's leaving the consumer until it stands in a lane: no rebalance comes between.
             batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_ROWS)
             for at, records in batches.items():
-                self._lanes[at.topic].add(records)
+                self._lanes[at.topic].add(records, self._consumer.highwater(at))
             self._steer()
             if batches:
                 self._progress_s = self._now_s()

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -28,7 +28,7 @@ Deliver = Callable[[Sequence[Refused]], Awaitable[None]]
 class Writer(Protocol):
     """What a lane writes to: a TableWriter. Both calls block, and are never made at once."""
 
-    def write(self, records: Sequence[Record]) -> list[Refused]: ...
+    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]: ...
     def forget(self) -> None: ...
 
 
@@ -49,6 +49,7 @@ class Lane:
         self._idle = asyncio.Event()
         self._idle.set()
         self._generation = 0
+        self._log_ends: dict[int, int] = {}
 
     @property
     def congested(self) -> bool:
@@ -65,8 +66,10 @@ class Lane:
         """Whether records are waiting or being written."""
         return bool(self._waiting) or not self._idle.is_set()
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Take records in the order of their offsets."""
+    def add(self, records: Sequence[Record], log_end: int | None = None) -> None:
+        """Take records of one partition in the order of their offsets. ``log_end``: the offset after Kafka's newest."""
+        if records and log_end is not None:
+            self._log_ends[records[0].partition] = log_end
         if not self._waiting:
             self._oldest_s = time.monotonic()
         self._waiting.extend(records)
@@ -126,7 +129,7 @@ class Lane:
             self._idle.set()
 
     async def _attempt(self, batch: Sequence[Record]) -> None:
-        insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch))
+        insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch, dict(self._log_ends)))
         try:
             refused = await asyncio.shield(insert)
         except asyncio.CancelledError:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 from sinks.batches import Refused, halves, insert_token, sort_records, spans, without_held
 from sinks.container import Record, container
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, RowsRefused
 from sinks.tables import Table
+
+log = logging.getLogger(__name__)
 
 
 class TableWriter:
@@ -29,11 +32,14 @@ class TableWriter:
         """Another process may write from now on, so ask again what the table holds."""
         self._held_up_to.clear()
 
-    def write(self, records: Sequence[Record]) -> list[Refused]:
-        """Write a batch and return what cannot be a row. Raises EngineUnavailable."""
+    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
+        """Write a batch and return what cannot be a row. Raises EngineUnavailable.
+
+        ``log_ends``: by partition the offset after the newest record in Kafka, as far as it is known.
+        """
         try:
             session = self._session = self._session or self._engine.session()
-            new = self._without_held(session, records)
+            new = self._without_held(session, records, log_ends)
             batch = sort_records(self._table, new)
             for writer_schema_id, rows in batch.rows.items():
                 batch.refused += self._insert(session, writer_schema_id, rows)
@@ -60,15 +66,15 @@ class TableWriter:
             return self._insert(session, writer_schema_id, front) + self._insert(session, writer_schema_id, back)
         return []
 
-    def _without_held(self, session: Session, records: Sequence[Record]) -> Sequence[Record]:
+    def _without_held(self, session: Session, records: Sequence[Record], log_ends: Mapping[int, int]) -> Sequence[Record]:
         ranges = spans(records)
-        self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to])
+        self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to], log_ends)
         doubtful = {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
         if not doubtful:
             return records
         return without_held(records, self._held_offsets(session, doubtful))
 
-    def _ask_for_held(self, session: Session, partitions: Sequence[int]) -> None:
+    def _ask_for_held(self, session: Session, partitions: Sequence[int], log_ends: Mapping[int, int]) -> None:
         if not partitions:
             return
         numbers = ", ".join(map(str, partitions))
@@ -76,7 +82,15 @@ class TableWriter:
             f"SELECT _partition, max(_offset) FROM {self._table.qualified} "  # noqa: S608 - integers and our own names
             f"WHERE _partition IN ({numbers}) GROUP BY _partition SETTINGS final = 0"
         )
-        self._held_up_to.update(dict.fromkeys(partitions, -1) | {row[0]: row[1] for row in found})
+        held = {partition: offset for partition, offset in found if not self._of_a_former_log(partition, offset, log_ends)}
+        self._held_up_to.update(dict.fromkeys(partitions, -1) | held)
+
+    def _of_a_former_log(self, partition: int, offset: int, log_ends: Mapping[int, int]) -> bool:
+        """Whether the table's rows come from a topic that was made anew since: then an offset says nothing about them."""
+        if offset < log_ends.get(partition, offset + 1):
+            return False
+        log.error("%s: the table is ahead of partition %d: its topic was made anew", self._table.name, partition)
+        return True
 
     def _held_offsets(self, session: Session, ranges: dict[int, tuple[int, int]]) -> dict[int, set[int]]:
         wanted = " OR ".join(

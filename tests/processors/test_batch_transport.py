@@ -72,6 +72,39 @@ async def test_an_unfinished_batch_holds_the_commit(bench: Bench, committed: int
     assert bench.consumer._new_offset(TP) is None
 
 
+async def test_a_fetch_under_way_does_not_see_partitions_paused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[set[TopicPartition]] = []
+
+    async def getmany(active: set[TopicPartition], timeout: float) -> dict[TopicPartition, list[ConsumerRecord]]:
+        asked.append(active)
+        return {}
+
+    monkeypatch.setattr(bench.consumer._thread, "getmany", getmany)
+    active = {TP}
+    await bench.consumer._getmany(active, 1.0)
+    active.clear()
+    assert asked == [{TP}]
+
+
+@pytest.mark.parametrize(("committed", "expected"), [(None, [TP]), (7, [])])
+async def test_what_has_no_committed_offset_is_read_from_its_beginning(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, committed: int | None, expected: list[TopicPartition]
+) -> None:
+    sought: list[TopicPartition] = []
+
+    async def seek_to_committed() -> dict[TopicPartition, int | None]:
+        return {TP: committed}
+
+    async def seek_to_beginning(*partitions: TopicPartition) -> None:
+        sought.extend(partitions)
+
+    monkeypatch.setattr(bench.consumer, "seek_to_committed", seek_to_committed)
+    monkeypatch.setattr(bench.consumer, "assignment", lambda: {TP})
+    monkeypatch.setattr(bench.consumer._thread, "seek_to_beginning", seek_to_beginning)
+    await bench.consumer.perform_seek()
+    assert sought == expected
+
+
 async def test_offsets_that_kafka_left_out_hold_nothing_up(bench: Bench) -> None:
     bench.consumer._committed_offset[TP] = 10
     await bench.consumer._add_gap(TP, 10, 50)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -36,7 +36,7 @@ class Table:
         self.refuses: Callable[[Record], bool] = lambda record: False
         self.forgotten = 0
 
-    def write(self, records: Sequence[Record]) -> list[Refused]:
+    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
         self.entered.set()
         assert self.open.wait(10)
         if self.faults:

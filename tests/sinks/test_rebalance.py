@@ -34,7 +34,8 @@ async def consuming(kafka: EmbeddedKafka, warehouse: Warehouse, group: str) -> A
             yield consumer
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
     writer.close()
 
 

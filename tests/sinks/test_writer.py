@@ -31,7 +31,7 @@ def test_all_members_arrive_as_they_were(warehouse: Warehouse) -> None:
         "SELECT _topic, _partition, _offset, event_type, severity, source_ip, target_ip, error_code, hex(signature), "
         "toUnixTimestamp64Milli(timestamp) FROM viworks.events WHERE client_id = 'w-members'"
     )
-    assert values[:3] == ["viworks.events.v1", 0, at.offset]
+    assert values[:3] == ["viworks.events.v1", at.partition, at.offset]
     assert values[3:8] == ["authentication_failure", "high", "198.51.100.0/24", None, None]
     assert values[8:] == [bytes(range(64)).hex().upper(), sent["timestamp"]]
 
@@ -49,9 +49,19 @@ def test_a_batch_that_was_taken_without_our_knowing_adds_nothing(warehouse: Ware
     warehouse.write("events", rows)
     unaware = warehouse.writer("events")
     unaware._held_up_to = dict.fromkeys(range(3), -1)
-    unaware.write(rows)
+    unaware.write(rows, {})
     unaware.close()
     assert physical(warehouse, "w-token") == 5
+
+
+def test_a_topic_that_was_made_anew_loses_nothing_to_its_former_rows(warehouse: Warehouse) -> None:
+    first = row("event", event("w-anew", "e1"), 5, partition=2_000)
+    second = row("event", event("w-anew", "e2"), 5, partition=2_000)
+    warehouse.write("events", [first], {2_000: 6})
+    warehouse.write("events", [second], {2_000: 6})
+    assert physical(warehouse, "w-anew") == 1
+    warehouse.write("events", [second._replace(offset=0)], {2_000: 1})
+    assert physical(warehouse, "w-anew") == 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 40])
@@ -90,7 +100,7 @@ def test_an_engine_that_does_not_answer_is_no_reason_to_refuse_a_row(
     with monkeypatch.context() as patched:
         patched.setattr(os, "memfd_create", no_memory)
         with pytest.raises((EngineUnavailable, OSError)):
-            writer.write(rows)
-    assert writer.write(rows) == []
+            writer.write(rows, {})
+    assert writer.write(rows, {}) == []
     writer.close()
     assert physical(warehouse, "w-away") == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from sinks.writer import TableWriter
 from tests.sinks.samples import Row, row
 
 STORAGE_KEY = "0123456789abcdef" * 4
+
+
+# None of the broker's: offsets that were made up must not be taken for ones that it gives.
+_PARTITION = 1_000
 
 
 class Warehouse:
@@ -41,17 +45,17 @@ class Warehouse:
     def writer(self, table: str) -> TableWriter:
         return TableWriter(self.engine, next(each for each in TABLES if each.name == table))
 
-    def write(self, table: str, rows: Sequence[Row]) -> list[Refused]:
+    def write(self, table: str, rows: Sequence[Row], log_ends: Mapping[int, int] | None = None) -> list[Refused]:
         """As a process that has just been started."""
         writer = self.writer(table)
         try:
-            return writer.write(rows)
+            return writer.write(rows, log_ends or {})
         finally:
             writer.close()
 
     def fill(self, table: str, schema: str, *records: dict[str, Any]) -> list[Row]:
         """Records at the next offsets, each in an insert of its own, as far apart as they can come."""
-        rows = [row(schema, record, next(self._offsets)) for record in records]
+        rows = [row(schema, record, next(self._offsets), _PARTITION) for record in records]
         for each in rows:
             assert not self.write(table, [each])
         return rows
