@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 
@@ -15,6 +14,8 @@ from processors.clock import Clock, system_clock
 from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
 from schemas.topics import TOPICS
+
+_STOP_CANCELS, _STOP_CANCEL_S = 20, 0.1
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +71,16 @@ async def _start(app: faust.App, timeout_s: float) -> None:
 
 
 async def _stop(app: faust.App, timeout_s: float) -> None:
-    """Stop in bounded time: a flush waits for ever for a broker that is away. What is not committed is read again."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await app.stop()
-            return
-    log.warning("the worker did not stop within %g s", timeout_s)
+    """Stop in bounded time: without a broker Faust waits for ever. What is not committed is read again."""
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait([stopping], timeout=timeout_s)
+    if not stopping.done():
+        log.warning("the worker did not stop within %g s", timeout_s)
+    for _ in range(_STOP_CANCELS):
+        if stopping.done():
+            break
+        # Faust takes a cancellation as the end of one of its parts and goes on to the next, which may hang as well.
+        stopping.cancel()
+        await asyncio.wait([stopping], timeout=_STOP_CANCEL_S)
+    if stopping.done() and not stopping.cancelled() and stopping.exception():
+        log.warning("the worker did not stop cleanly: %r", stopping.exception())

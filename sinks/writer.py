@@ -56,9 +56,9 @@ class TableWriter:
 
     def _insert(self, session: Session, writer_schema_id: int, rows: Sequence[Record]) -> list[Refused]:
         """Insert; where rows are refused, halve until each refused one stands alone and all others are in."""
-        token = insert_token(self._table, writer_schema_id, rows)
+        batch = container(writer_schema_id, rows)
         try:
-            session.insert_avro(self._table.qualified, container(writer_schema_id, rows), token)
+            session.insert_avro(self._table.qualified, batch, insert_token(batch))
         except RowsRefused as error:
             if len(rows) == 1:
                 return [Refused(rows[0], f"{type(error).__name__}:{error.code}")]

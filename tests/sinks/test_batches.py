@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sinks.batches import backoff_s, halves, insert_token, next_offsets, sort_records, take, without_held
+from sinks.container import container
 from sinks.tables import TABLES
 from tests.sinks.samples import Row, event, heartbeat, row
 
@@ -13,12 +14,15 @@ def beat(offset: int, partition: int = 0) -> Row:
     return row("heartbeat", heartbeat("c", timestamp=1, received_at=1), offset, partition)
 
 
+def tick(offset: int) -> Row:
+    return row("tick", {"edge": "e", "timestamp": 1, "sequence": 1}, offset, 1)
+
+
 def test_rows_control_records_deletions_and_strangers_are_told_apart() -> None:
-    tick = row("tick", {"edge": "e", "timestamp": 1, "sequence": 1}, 2)
     garbage = Row("viworks.heartbeats.v1", 0, 3, b"k", b"not avro")
     foreign = row("event", event("c", "e"), 4)._replace(topic="viworks.heartbeats.v1")
     deletion = Row("viworks.heartbeats.v1", 0, 5, b"k", None)
-    result = sort_records(HEARTBEATS, [beat(1), tick, garbage, foreign, deletion])
+    result = sort_records(HEARTBEATS, [beat(1), tick(2), garbage, foreign, deletion])
     assert result.rows == {4: [beat(1)]}
     assert [(refused.record.offset, refused.reason) for refused in result.refused] == [
         (3, "NotADatum"),
@@ -35,12 +39,12 @@ def test_done_is_after_the_last_offset_also_of_control_records() -> None:
     assert next_offsets([beat(5), beat(9), beat(0, 3)]) == {0: 10, 3: 1}
 
 
-def test_a_token_names_the_rows_and_nothing_else() -> None:
+def test_a_token_names_the_rows_and_their_places() -> None:
     batch = [beat(1), beat(2), beat(7, 1)]
-    token = insert_token(HEARTBEATS, 4, batch)
-    assert token == insert_token(HEARTBEATS, 4, list(reversed(batch)))
-    others = [batch[:2], [beat(1), beat(3), beat(7, 1)], [beat(1), beat(2), beat(7, 2)]]
-    assert len({token, insert_token(HEARTBEATS, 5, batch), *(insert_token(HEARTBEATS, 4, other) for other in others)}) == 5
+    others = [batch[:2], [beat(1), beat(3), beat(7, 1)], [beat(1), beat(2), beat(7, 2)], [beat(1), beat(2), tick(7)]]
+    tokens = [insert_token(container(4, rows)) for rows in (batch, list(batch), *others)]
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 5
 
 
 def test_batches_end_at_the_byte_limit_but_hold_one_row_at_least() -> None:

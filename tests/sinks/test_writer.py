@@ -55,13 +55,11 @@ def test_a_batch_that_was_taken_without_our_knowing_adds_nothing(warehouse: Ware
 
 
 def test_a_topic_that_was_made_anew_loses_nothing_to_its_former_rows(warehouse: Warehouse) -> None:
-    first = row("event", event("w-anew", "e1"), 5, partition=2_000)
-    second = row("event", event("w-anew", "e2"), 5, partition=2_000)
-    warehouse.write("events", [first], {2_000: 6})
-    warehouse.write("events", [second], {2_000: 6})
-    assert physical(warehouse, "w-anew") == 1
-    warehouse.write("events", [second._replace(offset=0)], {2_000: 1})
-    assert physical(warehouse, "w-anew") == 2
+    former = [row("event", event("w-anew", f"former-{offset}"), offset, partition=2_000) for offset in (3, 9)]
+    for each in former:
+        warehouse.write("events", [each], {2_000: 10})
+    warehouse.write("events", [row("event", event("w-anew", "new"), 3, partition=2_000)], {2_000: 4})
+    assert physical(warehouse, "w-anew") == 3
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 40])
