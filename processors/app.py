@@ -57,6 +57,9 @@ def _faust_app(settings: ProcessorSettings) -> faust.App:
         table_standby_replicas=0,
         producer_acks=-1,
         broker_commit_interval=settings.commit_interval_s,
+        # After a crash the group waits this long for the worker that is no more. Heartbeats have a thread of their own.
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
         # A few batches a partition, each with many records: more would only be memory.
         stream_buffer_maxsize=16,
         # A rebalance waits for the batch in work, so that no other worker takes over a client in the middle of it.

@@ -20,6 +20,7 @@ class ProcessorSettings(BaseSettings):
             agree to within it.
         brute_force_count: authentication failures of one client within ``brute_force_window_ms`` that raise an alert.
         fetch_max_wait_ms: how long the broker may hold an empty fetch; records of other partitions may have to wait for it.
+        session_timeout_s: how long a worker that crashed holds its partitions.
         produce_timeout_s: how long a write may wait for its acknowledgement before the worker gives up and starts anew.
         recovery_timeout_s: how long joining the group and reading the tables may take.
     """
@@ -39,6 +40,7 @@ class ProcessorSettings(BaseSettings):
     brute_force_window_ms: int = Field(default=60_000, ge=1)
 
     fetch_max_wait_ms: int = Field(default=50, ge=1)
+    session_timeout_s: float = Field(default=10.0, ge=6.0, le=60.0)
     commit_interval_s: float = Field(default=1.0, gt=0)
     produce_timeout_s: float = Field(default=15.0, gt=0)
     recovery_timeout_s: float = Field(default=60.0, gt=0)

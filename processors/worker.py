@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,7 +16,8 @@ from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
 from schemas.topics import TOPICS
 
-_STOP_CANCELS, _STOP_CANCEL_S = 20, 0.1
+_CUT_OFF_S = 1.0
+_CANCELS, _CANCEL_PAUSE_S = 20, 0.05
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +74,25 @@ async def _start(app: faust.App, timeout_s: float) -> None:
 
 async def _stop(app: faust.App, timeout_s: float) -> None:
     """Stop in bounded time: without a broker Faust waits for ever. What is not committed is read again."""
-    stopping = asyncio.ensure_future(app.stop())
-    await asyncio.wait([stopping], timeout=timeout_s)
-    if not stopping.done():
-        log.warning("the worker did not stop within %g s", timeout_s)
-    for _ in range(_STOP_CANCELS):
-        if stopping.done():
-            break
-        # Faust takes a cancellation as the end of one of its parts and goes on to the next, which may hang as well.
-        stopping.cancel()
-        await asyncio.wait([stopping], timeout=_STOP_CANCEL_S)
-    if stopping.done() and not stopping.cancelled() and stopping.exception():
-        log.warning("the worker did not stop cleanly: %r", stopping.exception())
+    if await _ended(app.stop(), timeout_s):
+        return
+    log.warning("the worker did not stop within %g s", timeout_s)
+    # What was cut off is the commit; the agents and their supervisors come after it and would never end by themselves.
+    await _ended(app._stop_children(), _CUT_OFF_S)
+    await _ended(app._stop_futures(), _CUT_OFF_S)
+
+
+async def _ended(work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+    """Whether the work ended in time. Where it did not, it is cancelled.
+
+    Again and again: Faust takes a cancellation as the end of one of its parts and goes on to the next, which may hang too.
+    """
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait([task], timeout=timeout_s)
+    for _ in range(_CANCELS):
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CANCEL_PAUSE_S)
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        log.warning("the worker did not stop cleanly: %r", error)
+    return bool(done)

@@ -1,0 +1,50 @@
+"""A worker ends in bounded time also where its broker is gone: a supervisor can only start anew what has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from infra.kafka import EmbeddedKafka
+from infra.ports import free_port
+from infra.topics import create_topics
+
+PROGRAM = """
+import asyncio, signal, sys
+from pathlib import Path
+from processors.settings import ProcessorSettings
+from processors.worker import serve
+
+async def main():
+    settings = ProcessorSettings(kafka=sys.argv[1], data_dir=Path(sys.argv[2]), stop_timeout_s=1)
+    task = asyncio.ensure_future(serve(settings, lambda: print("ready", flush=True)))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await asyncio.wait([task])
+
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_without_its_broker_ends(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path / "broker", free_port())
+    await broker.start()
+    try:
+        await create_topics(broker.bootstrap, replication_factor=1)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", PROGRAM, broker.bootstrap, tmp_path / "worker",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            assert process.stdout
+            assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+            broker.kill()
+            await broker.wait()
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    finally:
+        await broker.stop()
