@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _RECORD_OVERHEAD = 64
 _REBUILD_PAUSE_S = 1.0
 _MAX_BATCH_BYTES = 512 * 1024
+_MAX_REQUEST_BYTES = 900 * 1024  # a broker takes 1 MiB by default, the batch's own header included
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -97,6 +98,8 @@ class BatchingProducer:
         for task in self._tasks:
             task.cancel()
         await _stop(self._producer, self._timeout_s)
+        for task in self._tasks:
+            task.cancel()
 
     @property
     def available(self) -> bool:
@@ -198,7 +201,7 @@ class BatchingProducer:
             acks="all",
             enable_idempotence=True,
             linger_ms=0,
-            max_batch_size=2 * _MAX_BATCH_BYTES,
+            max_batch_size=_MAX_REQUEST_BYTES,
             request_timeout_ms=10_000,
             retry_backoff_ms=100,
         )
