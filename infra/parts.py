@@ -59,7 +59,11 @@ def run_part(name: str) -> int:
     settings = _settings(entry)
     serve: Serve = _load(entry.serve)
     with asyncio.Runner(loop_factory=_loop_factory(entry)) as runner:
-        return runner.run(until_stopped(name, serve(settings, lambda: notify(READY))))
+        status = runner.run(until_stopped(name, serve(settings, lambda: notify(READY))))
+        # The loop's end waits for every task that is left; one that takes no cancellation would keep a dead part alive.
+        signal.alarm(_LAST_RESORT_S)
+    signal.alarm(0)
+    return status
 
 
 async def until_stopped(name: str, serving: Awaitable[None]) -> int:
