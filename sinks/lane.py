@@ -61,11 +61,6 @@ class Lane:
         """Whether there is room for much more again."""
         return self._bytes <= self._settings.sink_buffer_bytes // 2
 
-    @property
-    def busy(self) -> bool:
-        """Whether records are waiting or being written."""
-        return bool(self._waiting) or not self._idle.is_set()
-
     def add(self, records: Sequence[Record], log_end: int | None = None) -> None:
         """Take records of one partition in the order of their offsets. ``log_end``: the offset after Kafka's newest."""
         if records and log_end is not None:
