@@ -181,6 +181,7 @@ def test_a_stop_leaves_no_process_and_a_second_start_continues(tmp_path: Path) -
     system = System(tmp_path / "data", 2, interval_s=5)
     with system, system.sql() as sql:
         eventually(lambda: count(sql, "heartbeats") >= 2, "heartbeats")
+        eventually(lambda: count(sql, "clients") == 2, "clients")  # each table has its rows in its own time
         clients = sql.query("SELECT client_id, registered_at FROM clients ORDER BY client_id").result_rows
         last = sql.query("SELECT max(received_at) FROM heartbeats").result_rows[0][0]
         before = count(sql, "heartbeats")
