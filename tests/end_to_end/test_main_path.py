@@ -111,7 +111,7 @@ async def test_a_client_that_falls_silent_is_one_offline_alert_and_its_return_re
     eventually(lambda: sql.query(query).result_rows, "offline alert", 3 * INTERVAL_S + GRACE_S + 10)
     assert sql.query(query).result_rows == [("firing",)]
     state = f"SELECT state FROM fleet_now WHERE client_id = '{client}'"
-    eventually(lambda: sql.query(state).result_rows == [("offline",)], "the state, whose table has its rows in its own time", 5)
+    eventually(lambda: sql.query(state).result_rows == [("offline",)], "offline in fleet_now", 5)
     last_seen = f"SELECT max(received_at) FROM heartbeats WHERE client_id = '{client}'"
     since_heartbeat = (
         f"SELECT dateDiff('ms', ({last_seen}), timestamp) FROM alerts WHERE client_id = '{client}' AND rule = 'offline'"
