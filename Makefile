@@ -11,7 +11,7 @@ CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 pyth
 SUPPORTED = import sys; sys.exit(sys.implementation.name != "cpython" or not (3, $(MIN_MINOR)) <= sys.version_info[:2] <= (3, $(MAX_MINOR)))
 PIP_FLAGS := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help install up test check bench lock clean
+.PHONY: help install up test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make install  make $(VENV) with the pinned dependencies"
 	@echo "make test     run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
+	@echo "make chaos    the long proofs: slow clients, a broker that is away, 50,000 generated requests"
 	@echo "make bench    measure against the bounds of this machine"
 	@echo "make lock     renew requirements.lock and infra/kafka.lock"
 	@echo "make clean    remove $(VENV) and caches; data directories stay"
@@ -56,6 +57,9 @@ up: install
 
 test: install
 	$(BIN)/python -m pytest
+
+chaos: install
+	$(BIN)/python -m pytest -m long
 
 check: install
 	$(BIN)/ruff check .
