@@ -55,7 +55,7 @@ def schema_id_of(value: bytes | None) -> int:
 
 
 def decode(value: bytes | None) -> tuple[str, dict[str, Any]]:
-    """Decode a value into the name of its schema and the record.
+    """Decode a value into the name of its schema and the record, as the newest version of the schema has it.
 
     Raises:
         CodecError: not in the wire format, an unknown schema, or bytes that are not its encoding.
@@ -64,7 +64,7 @@ def decode(value: bytes | None) -> tuple[str, dict[str, Any]]:
     buffer = io.BytesIO(value or b"")
     buffer.seek(HEADER_BYTES)
     try:
-        record = fastavro.schemaless_reader(buffer, _parsed(row), None)
+        record = fastavro.schemaless_reader(buffer, _parsed(row), _reader_schema(row))
     except (ValueError, TypeError, EOFError, IndexError, OverflowError, MemoryError, struct.error) as error:
         raise CodecError(f"the value is not a {row.name}: {type(error).__name__}") from None
     if buffer.read(1):
@@ -90,6 +90,13 @@ def _encoder(name: str) -> Callable[[Record], bytes]:
 @cache
 def _parsed(row: SchemaRow) -> Any:
     return fastavro.parse_schema(_without_logical_types(row.json))
+
+
+@cache
+def _reader_schema(row: SchemaRow) -> Any:
+    """Resolution to a newer version costs twice the time, so it is asked for only where there is one."""
+    latest = latest_schema(row.name)
+    return None if latest is row else _parsed(latest)
 
 
 def _without_logical_types(node: Any) -> Any:

@@ -6,6 +6,7 @@ All times are integer milliseconds since the epoch. Unknown members are ignored 
 from __future__ import annotations
 
 import re
+import typing
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -23,6 +24,8 @@ LongText = Annotated[str, Meta(max_length=64 * 1024)]
 Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the end of year 9999
 NonNegative = Annotated[float, Meta(ge=0)]
 SignatureText = Annotated[str, Meta(max_length=128)]
+PemKey = Annotated[str, Meta(max_length=512)]
+Csr = Annotated[str, Meta(max_length=8192)]
 
 
 class ClientStatus(StrEnum):
@@ -73,14 +76,18 @@ class DeviceInfo(Struct, frozen=True, kw_only=True):
 
 
 class ClientRegistration(Struct, frozen=True, kw_only=True):
-    """``POST /clients/register``. ``public_key`` is PEM (Ed25519 SubjectPublicKeyInfo)."""
+    """``POST /clients/register``. ``public_key`` is PEM (Ed25519 SubjectPublicKeyInfo).
+
+    With ``csr`` (PKCS #10, PEM) the client asks for a TLS certificate at once.
+    """
 
     client_id: ClientId
-    public_key: Annotated[str, Meta(max_length=512)]
+    public_key: PemKey
     capabilities: Annotated[list[Identifier], Meta(max_length=64)]
     version: Identifier
     node_id: Identifier | UnsetType | None = UNSET
     device_info: DeviceInfo
+    csr: Csr | UnsetType | None = UNSET
     timestamp: Millis
     signature: SignatureText
 
@@ -153,6 +160,28 @@ class SecurityEvent(Struct, frozen=True, kw_only=True):
     signature: SignatureText
 
 
+class KeyRotation(Struct, frozen=True, kw_only=True):
+    """``POST /clients/keys``: signed by the key in force. ``public_key`` is the new key (PEM, SubjectPublicKeyInfo).
+
+    ``proof`` is the new key's own signature over ``signing.rotation_proof_bytes``: whoever asks holds it.
+    """
+
+    client_id: ClientId
+    public_key: PemKey
+    proof: SignatureText
+    timestamp: Millis
+    signature: SignatureText
+
+
+class CertificateRequest(Struct, frozen=True, kw_only=True):
+    """``POST /clients/certificates``. ``csr`` is PKCS #10, PEM; its subject is not looked at."""
+
+    client_id: ClientId
+    csr: Csr
+    timestamp: Millis
+    signature: SignatureText
+
+
 class ClientConfig(Struct, frozen=True, kw_only=True):
     """What the server asks of a client.
 
@@ -169,12 +198,35 @@ class ClientConfig(Struct, frozen=True, kw_only=True):
 
 
 class RegistrationAnswer(Struct, frozen=True, kw_only=True):
-    """The answer to a registration. ``expires_at`` in milliseconds since the epoch."""
+    """The answer to a registration. ``expires_at`` in milliseconds since the epoch, ``certificate`` PEM where asked for."""
 
     client_id: str
     api_key: str
     expires_at: int
     config: ClientConfig
+    certificate: str | UnsetType = UNSET
+
+
+class KeyAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to a key rotation: the new key's API key. Times in milliseconds since the epoch.
+
+    API keys of the old key stay good until ``old_key_until``.
+    """
+
+    client_id: str
+    key_id: str
+    api_key: str
+    expires_at: int
+    old_key_until: int
+
+
+class CertificateAnswer(Struct, frozen=True, kw_only=True):
+    """A TLS certificate (PEM) and an API key that is bound to it (RFC 8705)."""
+
+    client_id: str
+    certificate: str
+    api_key: str
+    expires_at: int
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -195,10 +247,10 @@ class PolicySet(Struct, frozen=True, kw_only=True):
     signature: str
 
 
-Message = ClientRegistration | Heartbeat | SessionReport | SecurityEvent
-M = TypeVar("M", ClientRegistration, Heartbeat, SessionReport, SecurityEvent)
+Message = ClientRegistration | Heartbeat | SessionReport | SecurityEvent | KeyRotation | CertificateRequest
+M = TypeVar("M", ClientRegistration, Heartbeat, SessionReport, SecurityEvent, KeyRotation, CertificateRequest)
 
-_DECODERS = {t: msgspec.json.Decoder(t) for t in (ClientRegistration, Heartbeat, SessionReport, SecurityEvent)}
+_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in typing.get_args(Message)}
 _NESTED = {ClientRegistration: "device_info", Heartbeat: "metrics", SessionReport: "metadata", SecurityEvent: "details"}
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -217,8 +269,8 @@ def decode_message(body: bytes, kind: type[M]) -> M:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise NotJson("the body is not well-formed JSON") from None
-    nested = _NESTED[kind]
-    if not getattr(message, nested).encrypted:
+    nested = _NESTED.get(kind)
+    if nested and not getattr(message, nested).encrypted:
         raise InvalidMessage("expected true", f"{nested}.encrypted")
     return message  # type: ignore[return-value]
 

@@ -47,6 +47,18 @@ SCHEMAS: tuple[SchemaRow, ...] = (
     SchemaRow(11, "rejection", 1),
     SchemaRow(12, "policy", 1),
     SchemaRow(13, "revocation", 1),
+    SchemaRow(14, "registration", 2),
+    SchemaRow(15, "verdict", 2),
+    SchemaRow(16, "client", 2),
+    SchemaRow(17, "revocation", 2),
+    SchemaRow(18, "event", 2),
+    SchemaRow(19, "policy", 2),
+    SchemaRow(20, "key_rotation", 1),
+    SchemaRow(21, "certificate_request", 1),
+    SchemaRow(22, "enrolment_claim", 1),
+    SchemaRow(23, "command", 1),
+    SchemaRow(24, "enrolment", 1),
+    SchemaRow(25, "client_key", 1),
 )
 
 

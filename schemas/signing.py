@@ -73,6 +73,12 @@ def get_request_bytes(target: str, client_id: str, timestamp: str | None) -> byt
     return "\n".join(lines if timestamp is None else [*lines, timestamp]).encode()
 
 
+def rotation_proof_bytes(client_id: str, old_key_id: str, new_public_key: bytes, timestamp_ms: int) -> bytes:
+    """What the new key of a rotation signs: possession, bound to the client, the key it replaces and the moment."""
+    lines = ["viworks/key-rotation/v1", client_id, old_key_id, new_public_key.hex(), str(timestamp_ms)]
+    return "\n".join(lines).encode()
+
+
 def sign(message: bytes, secret_key: bytes) -> bytes:
     """Return the 64-byte Ed25519 signature of the message under a 32-byte seed."""
     _, expanded = bindings.crypto_sign_seed_keypair(secret_key)

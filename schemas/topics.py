@@ -41,9 +41,17 @@ class Topic:
         return {"cleanup.policy": "compact,delete", "retention.ms": str(self.retention_ms)}
 
 
-REGISTRATIONS = Topic("viworks.registrations.v1", ("registration",), "client_id", 7 * DAY_MS)
+# All that the registry decides, in one order per key: requests of clients, claims of enrolment tokens, commands.
+REGISTRATIONS = Topic(
+    "viworks.registrations.v1",
+    ("registration", "key_rotation", "certificate_request", "enrolment_claim", "command"),
+    "client_id",
+    7 * DAY_MS,
+)
 VERDICTS = Topic("viworks.verdicts.v1", ("verdict",), "client_id", HOUR_MS, partitions=1)
 CLIENTS = Topic("viworks.clients.v1", ("client",), "client_id", None, compacted=True)
+CLIENT_KEYS = Topic("viworks.client-keys.v1", ("client_key",), "client_id", 30 * DAY_MS)
+ENROLMENTS = Topic("viworks.enrolments.v1", ("enrolment",), "token_id", None, compacted=True)
 HEARTBEATS = Topic("viworks.heartbeats.v1", ("heartbeat", "tick"), "client_id", DAY_MS)
 SESSIONS = Topic("viworks.sessions.v1", ("session",), "client_id", 7 * DAY_MS)
 EVENTS = Topic("viworks.events.v1", ("event",), "client_id", 7 * DAY_MS)
@@ -51,7 +59,7 @@ LIVENESS = Topic("viworks.liveness.v1", ("liveness",), "client_id", 90 * DAY_MS,
 ALERTS = Topic("viworks.alerts.v1", ("alert",), "client_id", 7 * DAY_MS)
 AUDIT = Topic("viworks.audit.v1", ("audit",), "subject", 30 * DAY_MS, partitions=1)
 REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
-POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True, partitions=1)
+POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True)
 REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", None, compacted=True, partitions=1)
 DLQ = Topic("viworks.dlq.v1", (), "", 7 * DAY_MS, partitions=1)
 
@@ -59,6 +67,8 @@ TOPICS: tuple[Topic, ...] = (
     REGISTRATIONS,
     VERDICTS,
     CLIENTS,
+    CLIENT_KEYS,
+    ENROLMENTS,
     HEARTBEATS,
     SESSIONS,
     EVENTS,

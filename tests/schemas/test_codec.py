@@ -26,13 +26,28 @@ def sample(row: SchemaRow) -> Any:
     return generate_one(codec._parsed(row))
 
 
-@pytest.mark.parametrize("row", SCHEMAS, ids=lambda row: row.name)
+NEWEST = [row for row in SCHEMAS if row is latest_schema(row.name)]
+OLDER = [row for row in SCHEMAS if row not in NEWEST]
+
+
+@pytest.mark.parametrize("row", NEWEST, ids=lambda row: row.name)
 def test_records_round_trip_in_the_wire_format(row: SchemaRow) -> None:
     record = sample(row)
     value = codec.encode(row.name, record)
     assert value[:1] == b"\0"
     assert int.from_bytes(value[1:5], "big") == row.id
     assert codec.decode(value) == (row.name, record)
+
+
+@pytest.mark.parametrize("row", OLDER, ids=lambda row: row.name)
+def test_an_older_record_is_read_with_the_defaults_of_what_it_lacks(row: SchemaRow) -> None:
+    record = sample(row)
+    buffer = io.BytesIO(b"\0" + row.id.to_bytes(4, "big"))
+    buffer.seek(codec.HEADER_BYTES)
+    fastavro.schemaless_writer(buffer, codec._parsed(row), record)
+    newer = {field["name"]: field["default"] for field in latest_schema(row.name).json["fields"][len(record) :]}
+    assert newer
+    assert codec.decode(buffer.getvalue()) == (row.name, record | newer)
 
 
 @given(st.binary(max_size=200))
