@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from infra.kafka_probe import require_answer
 from infra.keeper import Keeper
 from infra.key_files import ensure_keys
 from infra.part_environment import part_environment
-from infra.pki import ensure_pki
+from infra.pki import PkiFiles, ensure_pki
 from infra.ports import require_free
 from infra.service import Part, PartProcess, Service
 from infra.settings import InfraSettings
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 # The broker is all that these wait for; together they are up in half the time that they take one after the other.
 PARTS = (Part("processors", 1), Part("sink", 1), Part("edge", 1), Part("console", 1))
 DEMO = Part("demo", 2)
+SIGNER = "processors"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -76,6 +78,10 @@ class Supervisor:
         bootstrap = await self._broker()
         self._addresses = run_file.addresses(settings, bootstrap, keys.sql_token)
         environment = part_environment(settings, bootstrap, keys, pki)
+        own = {"processors": pki.authority_environment()}
+        self._parts = tuple(
+            replace(part, environment={**part.environment, **own.get(part.name, {})}) for part in self._parts
+        )
         await self._start_parts(environment, sockets)
         self._write_run_file()
         self._terminal.card(self._addresses, keys, settings.demo)
@@ -164,6 +170,11 @@ _LISTENERS = {
     "metrics_port": "metrics",
     "kafka_port": "Kafka",
 }
+
+
+def _with_authority(part: Part, pki: PkiFiles) -> Part:
+    """Only the part that signs certificates learns where the authority's key is."""
+    return replace(part, environment={**part.environment, **pki.authority_environment()}) if part.name == SIGNER else part
 
 
 def _embedded(settings: InfraSettings) -> EmbeddedKafka:

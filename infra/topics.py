@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from infra.errors import TopicsNotCreated
@@ -23,6 +23,7 @@ async def create_topics(bootstrap: str, replication_factor: int, topics: Sequenc
     try:
         await admin.start()
         existing = set(await admin.list_topics())
+        await _grow(admin, [topic for topic in topics if topic.name in existing])
         missing = [topic for topic in topics if topic.name not in existing]
         if not missing:
             return ()
@@ -32,6 +33,15 @@ async def create_topics(bootstrap: str, replication_factor: int, topics: Sequenc
         raise TopicsNotCreated(f"The topics could not be created on {bootstrap}: {error}.") from error
     finally:
         await admin.close()
+
+
+async def _grow(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
+    """Topics of an earlier version may have fewer partitions."""
+    described = await admin.describe_topics([topic.name for topic in topics]) if topics else []
+    found = {each["topic"]: len(each["partitions"]) for each in described}
+    small = {topic.name: NewPartitions(topic.partitions) for topic in topics if found[topic.name] < topic.partitions}
+    if small:
+        await admin.create_partitions(small)
 
 
 def _new_topic(topic: Topic, replication_factor: int) -> NewTopic:

@@ -12,16 +12,18 @@ from processors.brute_force import Threshold
 from processors.clock import Clock
 from processors.event_agent import EventAgent
 from processors.flow_control import SteadyFlowControl
+from processors.issuer import open_issuer
 from processors.liveness_agent import LivenessAgent
 from processors.outbox import Outbox
 from processors.registry_agent import RegistryAgent
 from processors.settings import ProcessorSettings
 from processors.tables import ChangelogTable
 from processors.watermark import ClockLimits
-from schemas.topics import CLIENTS, EVENTS, HEARTBEATS, LIVENESS, PARTITIONS, REGISTRATIONS, Topic
+from schemas.topics import CLIENTS, ENROLMENTS, EVENTS, HEARTBEATS, LIVENESS, PARTITIONS, REGISTRATIONS, Topic
 
 Handler = Callable[[int, Records], Awaitable[None]]
 
+REGISTRY_TABLES = {"clients": CLIENTS, "enrolments": ENROLMENTS}
 INPUTS = (REGISTRATIONS, HEARTBEATS, EVENTS)
 
 
@@ -31,7 +33,8 @@ def build_app(settings: ProcessorSettings, clock: Clock) -> faust.App:
     outbox = Outbox(app, clock, settings.produce_timeout_s)
     limits = ClockLimits(settings.edge_silence_ms, settings.liveness_gap_ms)
     threshold = Threshold(settings.brute_force_count, settings.brute_force_window_ms)
-    registry = RegistryAgent(ChangelogTable(app, "clients", CLIENTS), outbox)
+    tables = {topic: ChangelogTable(app, name, topic) for name, topic in REGISTRY_TABLES.items()}
+    registry = RegistryAgent(tables, outbox, open_issuer(settings))
     liveness = LivenessAgent(ChangelogTable(app, "liveness", LIVENESS), outbox, settings.liveness_grace_ms, limits)
     events = EventAgent(ChangelogTable(app, "authentication-failures"), outbox, threshold)
     _carry(app, REGISTRATIONS, "registry", registry.handle)

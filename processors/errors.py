@@ -4,9 +4,11 @@
     ├── TopicsMissing       the broker lacks topics of the contract; they are created before a worker starts
     ├── RecoveryStalled     the tables were not recovered in time; retryable by a new start
     ├── DeliveryFailed      Kafka did not acknowledge in time; retryable, what led to it is not acknowledged either
+    ├── AuthorityUnusable   the certificate authority's files cannot be read
+    ├── CertificateNotIssued  the authority did not sign; the client is told so
     └── WorkerFailed        the worker crashed; its cause is chained
 
-All of them end the worker; a new one reads again what was not acknowledged.
+All but CertificateNotIssued end the worker; a new one reads again what was not acknowledged.
 """
 
 from __future__ import annotations
@@ -30,3 +32,11 @@ class DeliveryFailed(ProcessorError):
 
 class WorkerFailed(ProcessorError):
     """The worker crashed."""
+
+
+class AuthorityUnusable(ProcessorError):
+    """The certificate authority's files cannot be read."""
+
+
+class CertificateNotIssued(ProcessorError):
+    """The authority did not sign a request."""

@@ -22,6 +22,9 @@ class ProcessorSettings(BaseSettings):
         fetch_max_wait_ms: how long the broker may hold an empty fetch; records of other partitions may have to wait for it.
         session_timeout_s: how long a worker that crashed holds its partitions.
         produce_timeout_s: how long a write may wait for its acknowledgement before the worker gives up and starts anew.
+        ca_cert_file, ca_key_file: the authority that signs clients' certificates; ``crl_file`` its revocation list.
+        ca_command: a program that asks another authority in its place, see ``processors.issuer``.
+        ca_timeout_s: how long that program may take; less than an edge waits for a verdict.
         recovery_timeout_s: how long joining the group and reading the tables may take.
     """
 
@@ -44,4 +47,10 @@ class ProcessorSettings(BaseSettings):
     commit_interval_s: float = Field(default=1.0, gt=0)
     produce_timeout_s: float = Field(default=15.0, gt=0)
     recovery_timeout_s: float = Field(default=60.0, gt=0)
+
+    ca_cert_file: Path | None = None
+    ca_key_file: Path | None = None
+    crl_file: Path | None = None
+    ca_command: str = ""
+    ca_timeout_s: float = Field(default=4.0, gt=0)
     stop_timeout_s: float = Field(default=10.0, gt=0)

@@ -9,6 +9,7 @@
     │   ├── MalformedSignature      neither hex nor base64 of 64 bytes
     │   ├── BadSignature            does not verify
     │   └── BadPublicKey            not an Ed25519 key, or one of small order
+    ├── BadCertificateRequest       a PKCS #10 request that no authority should sign
     ├── SealingError                an envelope that cannot be made or opened
     └── CodecError                  a value that is not in the wire format, or of an unknown schema
 
@@ -62,6 +63,10 @@ class BadSignature(SignatureError):
 
 class BadPublicKey(SignatureError):
     """The key is not an Ed25519 public key, or is one under which forgeries exist (small order)."""
+
+
+class BadCertificateRequest(ContractError):
+    """A PKCS #10 request that no authority should sign."""
 
 
 class SealingError(ContractError):

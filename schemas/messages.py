@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -250,8 +250,15 @@ class PolicySet(Struct, frozen=True, kw_only=True):
 Message = ClientRegistration | Heartbeat | SessionReport | SecurityEvent | KeyRotation | CertificateRequest
 M = TypeVar("M", ClientRegistration, Heartbeat, SessionReport, SecurityEvent, KeyRotation, CertificateRequest)
 
-_DECODERS = {kind: msgspec.json.Decoder(kind) for kind in typing.get_args(Message)}
-_NESTED = {ClientRegistration: "device_info", Heartbeat: "metrics", SessionReport: "metadata", SecurityEvent: "details"}
+_DECODERS: dict[type[Message], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in typing.get_args(Message)
+}
+_NESTED: dict[type[Message], str] = {
+    ClientRegistration: "device_info",
+    Heartbeat: "metrics",
+    SessionReport: "metadata",
+    SecurityEvent: "details",
+}
 _PATH = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
@@ -264,7 +271,7 @@ def decode_message(body: bytes, kind: type[M]) -> M:
         InvalidMessage: a member is missing, of another type or out of range. Values are never repeated.
     """
     try:
-        message = _DECODERS[kind].decode(body)
+        message: M = _DECODERS[kind].decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -272,7 +279,7 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     nested = _NESTED.get(kind)
     if nested and not getattr(message, nested).encrypted:
         raise InvalidMessage("expected true", f"{nested}.encrypted")
-    return message  # type: ignore[return-value]
+    return message
 
 
 def _invalid(text: str) -> InvalidMessage:

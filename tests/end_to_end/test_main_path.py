@@ -20,7 +20,8 @@ from clickhouse_connect.driver.client import Client as ClickHouse
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from infra.pki import CertificateAuthority, ensure_pki, load_authority
+from infra.pki import ensure_pki, load_authority
+from processors.certificate_authority import CertificateAuthority
 from tests.end_to_end.conftest import INTERVAL_S
 from tests.end_to_end.system import System
 from tests.infra.waiting import eventually

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from infra import pki
 from infra.errors import KeyFileInvalid
 from infra.pki import PkiFiles, ensure_pki, load_authority
+from processors.certificate_authority import SERVER_DAYS
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -27,7 +28,7 @@ def test_certificates_are_kept_until_they_near_their_end(tmp_path: Path, monkeyp
     authority, server = files.ca_cert.read_bytes(), files.server_cert.read_bytes()
     ensure_pki(tmp_path)
     assert files.server_cert.read_bytes() == server
-    monkeypatch.setattr(pki, "RENEW_DAYS", pki.SERVER_DAYS + 1)
+    monkeypatch.setattr(pki, "RENEW_DAYS", SERVER_DAYS + 1)
     ensure_pki(tmp_path)
     assert files.server_cert.read_bytes() != server
     assert files.ca_cert.read_bytes() == authority

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any
+
+from schemas import signing
 
 EDGE = "edge-of-the-tests"
 
@@ -39,9 +42,62 @@ def registration(client_id: str, key: bytes = b"\x01" * 32, **changes: Any) -> d
         "node_id": None,
         "device_info": "envelope",
         "timestamp": now_ms(),
-        **_proof(key_id=key[:8].hex()),
+        **_proof(key_id=signing.key_id(key)),
+        "enrolment": "open",
+        "labels": [],
+        "csr": None,
     }
     return {**record, **changes}
+
+
+def rotation(client_id: str, old: bytes = b"\x01" * 32, new: bytes = b"\x03" * 32, **changes: Any) -> dict[str, Any]:
+    record = {
+        "request_id": uuid.uuid4().hex,
+        "client_id": client_id,
+        "public_key": new,
+        "timestamp": now_ms(),
+        "overlap_ms": 60_000,
+        **_proof(key_id=signing.key_id(old)),
+    }
+    return {**record, **changes}
+
+
+def certificate_request(client_id: str, csr: str, key: bytes = b"\x01" * 32, **changes: Any) -> dict[str, Any]:
+    record = {
+        "request_id": uuid.uuid4().hex,
+        "client_id": client_id,
+        "csr": csr,
+        "timestamp": now_ms(),
+        **_proof(key_id=signing.key_id(key)),
+    }
+    return {**record, **changes}
+
+
+def claim(token_id: str, secret_hash: bytes, client_id: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "request_id": uuid.uuid4().hex,
+        "token_id": token_id,
+        "secret_hash": secret_hash,
+        "client_id": client_id,
+        "key_id": "01" * 8,
+        "timestamp": now_ms(),
+        "received_at": now_ms(),
+        "edge": EDGE,
+    }
+    return {**record, **changes}
+
+
+def command(subject: str, action: str, **arguments: Any) -> dict[str, Any]:
+    return {
+        "request_id": uuid.uuid4().hex,
+        "subject": subject,
+        "action": action,
+        "body": json.dumps(arguments),
+        "actor": "admin",
+        "timestamp": now_ms(),
+        "received_at": now_ms(),
+        "edge": EDGE,
+    }
 
 
 def heartbeat(client_id: str, **changes: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from processors.settings import ProcessorSettings
+from schemas.signing import key_id
 from schemas.topics import ALERTS, AUDIT, CLIENTS, REGISTRATIONS, VERDICTS
 from tests.processors.harness import Lab, evidence, working
 from tests.processors.samples import a_client, registration
@@ -41,7 +42,7 @@ async def test_a_client_is_kept_over_a_restart(settings: ProcessorSettings, lab:
         assert (await verdict_on(lab, registration(name, FOREIGN, timestamp=later)))["outcome"] == "conflict"
         [alert] = await lab.wait_for(ALERTS, client_id=name)
         assert (alert["rule"], alert["severity"], alert["status"]) == ("identity_conflict", "high", "firing")
-        assert evidence(alert)["refused_key_id"] == FOREIGN[:8].hex()
+        assert evidence(alert)["refused_key_id"] == key_id(FOREIGN)
         assert (await verdict_on(lab, registration(name, timestamp=later)))["outcome"] == "renewed"
         assert (await verdict_on(lab, registration(name, timestamp=later)))["outcome"] == "replayed"
     [_, renewed] = lab.of(CLIENTS, client_id=name)
