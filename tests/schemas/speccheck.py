@@ -1,7 +1,7 @@
-"""The twelve edge cases of Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs" (SSR 2020, IACR ePrint 2020/1244).
+"""The twelve cases of "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko: SSR 2020, IACR ePrint 2020/1244).
 
-Made here from their definitions: each case is a signature whose parts are of the orders and ranges that the paper names, with
-a message found by trial so that the equations come out as the paper says.
+Made here from their definitions: each case is a signature whose parts are of the orders and ranges that the paper names,
+with a message found by trial so that the equations come out as the paper says.
 """
 
 from __future__ import annotations
