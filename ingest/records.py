@@ -62,6 +62,7 @@ def event_record(request: SignedRequest[SecurityEvent], edge: str, guard: Privac
     """An ``event`` record. Raises PlaintextRefused."""
     message, details = request.message, request.message.details
     place = Place(message.client_id, "event.description", message.event_id)
+    description = guard.text(details.description, place, "details.description")
     source_ip, source_pseudonym = guard.address(_optional(details.source_ip), "details.source_ip")
     target_ip, target_pseudonym = guard.address(_optional(details.target_ip), "details.target_ip")
     return {
@@ -70,7 +71,7 @@ def event_record(request: SignedRequest[SecurityEvent], edge: str, guard: Privac
         "event_type": message.event_type.value,
         "severity": message.severity.value,
         "timestamp": message.timestamp,
-        "description": guard.text(details.description, place, "details.description"),
+        "description": description,
         "source_ip": source_ip,
         "source_ip_pseudonym": source_pseudonym,
         "target_ip": target_ip,
