@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import msgspec
 
 from ingest.errors import PlaintextRefused
-from schemas.privacy import PrivacyMode, pseudonym, truncate_address
+from schemas.privacy import PrivacyMode, is_truncated, pseudonym, truncate_address
 from schemas.sealing import Place, SealingKey, is_envelope
+
+_SEAL_IT = "seal the value with the SOC's present key before sending it"
+_TRUNCATE_IT = "send the address's network alone, as 192.0.2.0 (/24) or 2001:db8:1:: (/48)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,12 @@ class PrivacyGuard:
     pseudonym_key: bytes
 
     def text(self, value: str, place: Place, member: str) -> str:
-        """An envelope of a sensitive value; one that came sealed stays as it is.
+        """An envelope of a sensitive value; one that came sealed for the SOC's key stays as it is.
 
         Raises:
-            PlaintextRefused: it is not an envelope and the mode is ``strict``.
+            PlaintextRefused: it is not such an envelope and the mode is ``strict``.
         """
-        if is_envelope(value):
+        if is_envelope(value, self.sealing_key.key_id):
             return value
         self._refuse(member)
         return self.sealing_key.seal(value.encode(), place)
@@ -33,7 +36,7 @@ class PrivacyGuard:
     def group(self, values: dict[str, str], place: Place, member: str) -> str:
         """One envelope of several sensitive values, as a JSON object by name. Raises PlaintextRefused as ``text``."""
         for name, value in values.items():
-            if not is_envelope(value):
+            if not is_envelope(value, self.sealing_key.key_id):
                 self._refuse(f"{member}.{name}")
         return self.sealing_key.seal(msgspec.json.encode(values), place)
 
@@ -43,12 +46,18 @@ class PrivacyGuard:
             return signed, False
         return self.sealing_key.seal(signed, place).encode(), True
 
-    def address(self, value: str | None) -> tuple[str | None, str | None]:
-        """The network and the pseudonym of an address."""
+    def address(self, value: str | None, member: str) -> tuple[str | None, str | None]:
+        """The network and the pseudonym of an address.
+
+        Raises:
+            PlaintextRefused: it is more than a network and the mode is ``strict``, which keeps it in the signed bytes.
+        """
         if value is None:
             return None, None
+        if self.mode is PrivacyMode.STRICT and not is_truncated(value):
+            raise PlaintextRefused(_TRUNCATE_IT, member)
         return truncate_address(value), pseudonym(value, self.pseudonym_key)
 
     def _refuse(self, member: str) -> None:
         if self.mode is PrivacyMode.STRICT:
-            raise PlaintextRefused("seal the value for the SOC before sending it", member)
+            raise PlaintextRefused(_SEAL_IT, member)

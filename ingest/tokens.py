@@ -93,6 +93,7 @@ class TokenKeys:
         if len(token) > MAX_TOKEN_CHARS or not token.startswith("v4.local."):
             raise TokenError("the API key is not one of this server's")
         try:
+            _check_canonical(token)
             opened = pyseto.decode(list(self._keys.values()), token, implicit_assertion=_ASSERTION)
             claims = msgspec.json.decode(_payload(opened), type=Claims)
         except (pyseto.PysetoError, ValueError, msgspec.MsgspecError):
@@ -103,6 +104,14 @@ class TokenKeys:
         if len(self._opened) >= _CACHE_SIZE:
             del self._opened[next(iter(self._opened))]
         self._opened[token] = identity
+
+
+def _check_canonical(token: str) -> None:
+    """Raise ValueError for base64 that is not the only one of its bytes: each text of an API key takes a place in memory."""
+    for part in token.split(".")[2:]:
+        raw = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != part:
+            raise ValueError("not canonical")
 
 
 def _payload(token: pyseto.Token) -> bytes:

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from schemas.messages import ClientRegistration, SecurityEvent, SessionReport
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 SENSITIVE: dict[type, tuple[str, ...]] = {
     ClientRegistration: (
         "device_info.os_type",
@@ -38,12 +40,19 @@ class PrivacyMode(StrEnum):
 
 
 def truncate_address(address: str) -> str:
-    """The network of an address: /24 for IPv4, /48 for IPv6; empty where the text is not an address."""
+    """The network of an address: /24 for IPv4, /48 for IPv6; empty where the text is not an address.
+
+    A 6to4 address (RFC 3056) holds a whole IPv4 address in its first 48 bits, of which the last eight are cut too.
+    """
     parsed = _parse(address)
     if parsed is None:
         return ""
-    prefix = 24 if parsed.version == 4 else 48
-    return str(ipaddress.ip_network((parsed, prefix), strict=False).network_address)
+    return str(ipaddress.ip_network((parsed, _prefix(parsed)), strict=False).network_address)
+
+
+def is_truncated(text: str) -> bool:
+    """Whether the text says no more of an address than its network: exactly what ``truncate_address`` gives, or nothing."""
+    return text == truncate_address(text)
 
 
 def pseudonym(address: str, key: bytes) -> str:
@@ -57,9 +66,17 @@ def pseudonym(address: str, key: bytes) -> str:
     return hashlib.blake2b(text.encode(), key=key, digest_size=16, person=b"viworks-address").hexdigest()
 
 
-def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _prefix(parsed: Address) -> int:
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return 24
+    return 48 if parsed.sixtofour is None else 16 + 24
+
+
+def _parse(address: str) -> Address | None:
+    """Without its zone (RFC 4007): that is a name of the client's own, and no part of the address elsewhere."""
+    text, _, _ = address.strip().partition("%")
     try:
-        parsed = ipaddress.ip_address(address.strip())
+        parsed = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None

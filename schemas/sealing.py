@@ -24,6 +24,7 @@ PREFIX = "vws1:"
 SUITE_X25519 = 1
 KEY_ID_BYTES = 8
 MIN_PADDED_BYTES = 256
+_MIN_ENVELOPE_BYTES = 1 + KEY_ID_BYTES + 32 + MIN_PADDED_BYTES + 16
 _DOMAIN = b"viworks/seal/v1"
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
@@ -74,15 +75,10 @@ class SealingKey:
         return PREFIX + _encode(bytes([SUITE_X25519]) + self._id + sealed)
 
 
-def is_envelope(text: str) -> bool:
-    """Whether the text has an envelope's form. Says nothing about who made it."""
-    if not text.startswith(PREFIX):
-        return False
-    try:
-        raw = _decode(text[len(PREFIX) :])
-    except ValueError:
-        return False
-    return raw[:1] == bytes([SUITE_X25519]) and len(raw) >= 1 + KEY_ID_BYTES + 32 + MIN_PADDED_BYTES + 16
+def is_envelope(text: str, key_id: str) -> bool:
+    """Whether the text has the form of an envelope for the key of this ``SealingKey.key_id``; who made it is not known."""
+    raw = _read(text)
+    return raw is not None and raw[1 : 1 + KEY_ID_BYTES].hex() == key_id
 
 
 def open_envelope(text: str, place: Place, private_key: X25519PrivateKey) -> bytes:
@@ -91,9 +87,9 @@ def open_envelope(text: str, place: Place, private_key: X25519PrivateKey) -> byt
     Raises:
         SealingError: not an envelope, another key's, another place's, or changed on the way.
     """
-    if not is_envelope(text):
+    raw = _read(text)
+    if raw is None:
         raise SealingError("not an envelope")
-    raw = _decode(text[len(PREFIX) :])
     key_id, sealed = raw[1 : 1 + KEY_ID_BYTES], raw[1 + KEY_ID_BYTES :]
     try:
         return _unpad(_SUITE.decrypt(sealed, private_key, _info(place, key_id)))
@@ -125,6 +121,17 @@ def _unpad(framed: bytes) -> bytes:
 def _info(place: Place, key_id: bytes) -> bytes:
     parts = (place.client_id.encode(), place.type.encode(), place.message_id.encode(), key_id)
     return _DOMAIN + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+
+
+def _read(text: str) -> bytes | None:
+    """The bytes of an envelope; None where the text has not the form of one."""
+    if not text.startswith(PREFIX):
+        return None
+    try:
+        raw = _decode(text[len(PREFIX) :])
+    except ValueError:
+        return None
+    return raw if raw[:1] == bytes([SUITE_X25519]) and len(raw) >= _MIN_ENVELOPE_BYTES else None
 
 
 def _encode(raw: bytes) -> str:

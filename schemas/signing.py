@@ -92,6 +92,8 @@ def public_key_of(secret_key: bytes) -> bytes:
 
 def verify(message: bytes, signature: bytes, public_key: bytes) -> None:
     """Raise BadSignature unless the signature (64 bytes) is the key's (32 bytes) over the message."""
+    if len(signature) != SIGNATURE_BYTES:  # libsodium takes both in one: what is too much here would count as message
+        raise BadSignature("a signature has 64 bytes")
     try:
         bindings.crypto_sign_open(signature + message, public_key)
     except (exceptions.BadSignatureError, ValueError):

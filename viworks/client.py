@@ -14,12 +14,14 @@ import msgspec
 from schemas import signing
 from schemas.errors import ContractError
 from schemas.messages import ClientConfig, PolicySet, RegistrationAnswer
+from schemas.privacy import PrivacyMode, truncate_address
 from schemas.sealing import Place, SealingKey
 from viworks.errors import AnswerNotTrusted, Refused
 from viworks.identity import Identity
 from viworks.transport import HttpTransport, Response, Transport
 
 BASE_PATH = "/api/v1"
+_ADDRESSES = ("source_ip", "target_ip")
 INVALID_API_KEY = "urn:viworks:problem:invalid-api-key"
 
 T = TypeVar("T")
@@ -163,8 +165,8 @@ class Client:
         protocol_version: str = "1.0",
     ) -> None:
         """Report a session's state; times in milliseconds. Raises Unreachable, Refused, AnswerNotTrusted."""
-        await self._registered()  # its answer names the key to seal for
-        metadata: dict[str, Any] = {"node_id": node_id, "client_ip": client_ip}
+        await self._registered()  # its answer names the key to seal for and the privacy mode
+        metadata: dict[str, Any] = {"node_id": node_id, "client_ip": self._address(client_ip)}
         if internal_ip is not None:
             metadata["internal_ip"] = self._seal(internal_ip, "session.internal_ip", session_id)
         metadata |= {"user_agent": user_agent, "protocol_version": protocol_version, "encrypted": True}
@@ -199,7 +201,7 @@ class Client:
         Raises:
             Unreachable, Refused, AnswerNotTrusted.
         """
-        await self._registered()  # its answer names the key to seal for
+        await self._registered()  # its answer names the key to seal for and the privacy mode
         event_id = event_id or str(uuid.uuid4())
         message = {
             "client_id": self.identity.client_id,
@@ -209,7 +211,7 @@ class Client:
             "timestamp": self._clock() if timestamp is None else timestamp,
             "details": {
                 "description": self._seal(description, "event.description", event_id),
-                **details,
+                **{name: self._address(value) if name in _ADDRESSES else value for name, value in details.items()},
                 "encrypted": True,
             },
         }
@@ -262,6 +264,12 @@ class Client:
         if self._sealing_key is None:
             return value
         return self._sealing_key.seal(value.encode(), Place(self.identity.client_id, type_, message_id))
+
+    def _address(self, value: str) -> str:
+        """A strict server takes networks alone; any other makes a pseudonym of the whole address and keeps its network."""
+        registration = self.registration
+        strict = registration is not None and registration.config.privacy_mode == PrivacyMode.STRICT
+        return truncate_address(value) if strict else value
 
     def _trusted(self, response: Response, kind: type[T]) -> T:
         registration = self.registration

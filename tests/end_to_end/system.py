@@ -21,9 +21,12 @@ PORTS = ("EDGE_PORT", "EDGE_TLS_PORT", "SQL_PORT", "CONSOLE_PORT", "KAFKA_PORT",
 
 
 class System:
-    """``viworks up --data DIR``; ``run`` is the content of ``run.json`` once all is ready."""
+    """``viworks up --data DIR``; ``run`` is the content of ``run.json`` once all is ready.
 
-    def __init__(self, data_dir: Path, demo: int, interval_s: int) -> None:
+    ``settings`` are further ``VIWORKS_*`` settings, by their names in lower case.
+    """
+
+    def __init__(self, data_dir: Path, demo: int, interval_s: int, **settings: str) -> None:
         self.data_dir = data_dir
         self.run: dict[str, Any] = {}
         self._demo = demo
@@ -31,6 +34,7 @@ class System:
             **os.environ,
             **{f"VIWORKS_{name}": str(free_port()) for name in PORTS},
             "VIWORKS_HEARTBEAT_INTERVAL_S": str(interval_s),
+            **{f"VIWORKS_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._terminal = data_dir.parent / "terminal.log"

@@ -24,6 +24,7 @@ class FakeServer:
         self.registrations = 0
         self.refusal: Response | None = None
         self.signing_seed = POLICY_SEED
+        self.privacy_mode = "seal"
         self._keys: dict[str, bytes] = {}
         self._valid = ""
 
@@ -56,7 +57,7 @@ class FakeServer:
             "sealing_key": sealing_key.pem(),
             "sealing_key_id": sealing_key.key_id,
             "policy_key": signing.public_key_to_pem(signing.public_key_of(POLICY_SEED)),
-            "privacy_mode": "seal",
+            "privacy_mode": self.privacy_mode,
         }
         answer = {"client_id": message["client_id"], "api_key": self._valid, "expires_at": 1, "config": config}
         return Response(201, {}, msgspec.json.encode(answer))

@@ -54,6 +54,24 @@ async def test_what_is_sensitive_leaves_the_client_sealed() -> None:
     assert opened == b"10.8.0.7"
 
 
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("strict", ("192.0.2.0", "2001:db8:1::", "", "10.2.3.4")), ("seal", ("192.0.2.7", "2001:db8:1:2::3", "x", "10.2.3.4"))],
+)
+async def test_a_strict_server_gets_networks_alone(mode: str, expected: tuple[str, ...]) -> None:
+    server = FakeServer()
+    server.privacy_mode = mode
+    async with client_of(server) as client:
+        await client.report_event(
+            "policy_violation", "low", "t", source_ip="192.0.2.7", target_ip="2001:db8:1:2::3", user_agent="10.2.3.4"
+        )
+        await client.report_session(
+            "s-1", "vpn_connection", "active", start_time=5, node_id="n", client_ip="x", user_agent="u"
+        )
+    details, metadata = server.received[0][1]["details"], server.received[1][1]["metadata"]
+    assert (details["source_ip"], details["target_ip"], metadata["client_ip"], details["user_agent"]) == expected
+
+
 async def test_an_invalid_api_key_leads_to_one_new_registration() -> None:
     server = FakeServer()
     async with client_of(server) as client:

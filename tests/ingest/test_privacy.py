@@ -1,0 +1,85 @@
+"""The privacy guard: what each mode keeps, seals and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from ingest.errors import PlaintextRefused
+from ingest.extract import SignedRequest
+from ingest.privacy import PrivacyGuard
+from ingest.records import event_record, session_record
+from ingest.tokens import Identity
+from schemas.messages import SecurityEvent, SessionReport, decode_message
+from schemas.privacy import PrivacyMode, pseudonym
+from schemas.sealing import Place, SealingKey, open_envelope
+from tests.schemas import messages_samples as samples
+
+SOC = X25519PrivateKey.generate()
+KEY = SealingKey(SOC.public_key())
+FOREIGN = SealingKey(X25519PrivateKey.generate().public_key())
+SEAL = PrivacyGuard(PrivacyMode.SEAL, KEY, b"p" * 32)
+STRICT = PrivacyGuard(PrivacyMode.STRICT, KEY, b"p" * 32)
+PLACE = Place(samples.CLIENT_ID, "event.description", "event-xyz789")
+NOW = 1_703_123_456_789
+
+
+def request(kind: Any, message: dict[str, Any]) -> SignedRequest[Any]:
+    identity = Identity(samples.CLIENT_ID, b"k" * 32, "k", frozenset(), 1, 0)
+    return SignedRequest(decode_message(samples.compact(message), kind), b"signed", b"s" * 64, identity, NOW)
+
+
+def event(**details: str) -> SignedRequest[SecurityEvent]:
+    message = samples.event(NOW)
+    message["details"] = {"description": KEY.seal(b"text", PLACE), "encrypted": True, **details}
+    return request(SecurityEvent, message)
+
+
+def session(client_ip: str) -> SignedRequest[SessionReport]:
+    message = samples.session(NOW)
+    message["metadata"]["client_ip"] = client_ip
+    return request(SessionReport, message)
+
+
+def refused(make: Callable[[], Any]) -> str:
+    with pytest.raises(PlaintextRefused) as caught:
+        make()
+    return caught.value.member
+
+
+def test_an_envelope_for_the_socs_key_stays_as_it_is() -> None:
+    envelope = KEY.seal(b"text", PLACE)
+    assert [guard.text(envelope, PLACE, "m") for guard in (SEAL, STRICT)] == [envelope, envelope]
+
+
+def test_an_envelope_for_another_key_is_plaintext() -> None:
+    foreign = FOREIGN.seal(b"text", PLACE)
+    assert open_envelope(SEAL.text(foreign, PLACE, "m"), PLACE, SOC) == foreign.encode()
+    assert refused(lambda: STRICT.text(foreign, PLACE, "m")) == "m"
+    assert refused(lambda: STRICT.group({"a": KEY.seal(b"", PLACE), "b": foreign}, PLACE, "m")) == "m.b"
+
+
+@pytest.mark.parametrize("address", ["192.168.1.100", "2001:db8:1:2::3", "fe80::1%eth0", " 10.0.0.0", "host.internal"])
+def test_strict_mode_refuses_more_of_an_address_than_its_network(address: str) -> None:
+    assert refused(lambda: event_record(event(source_ip=address), "e", STRICT)) == "details.source_ip"
+    assert refused(lambda: event_record(event(target_ip=address), "e", STRICT)) == "details.target_ip"
+    assert refused(lambda: session_record(session(address), "e", STRICT)) == "metadata.client_ip"
+
+
+@pytest.mark.parametrize("address", ["192.168.1.0", "2001:db8:1::", ""])
+def test_strict_mode_keeps_a_network_and_the_signed_bytes_as_they_came(address: str) -> None:
+    record = event_record(event(source_ip=address, target_ip=address), "e", STRICT)
+    assert (record["source_ip"], record["target_ip"], record["signed_bytes"]) == (address, address, b"signed")
+    assert session_record(session(address), "e", STRICT)["client_ip"] == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"), [("192.168.1.100", "192.168.1.0"), ("fe80::1%eth0", "fe80::"), ("host.internal", "")]
+)
+def test_seal_mode_cuts_whatever_comes(address: str, network: str) -> None:
+    record = event_record(event(source_ip=address), "e", SEAL)
+    assert (record["source_ip"], record["source_ip_pseudonym"]) == (network, pseudonym(address, b"p" * 32))
+    assert address.encode() not in record["signed_bytes"]
