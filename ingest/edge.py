@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ingest.authentication import Authenticator
 from ingest.clock import Clock
 from ingest.documents import Documents
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
-from ingest.registrations import RegistryLink
+from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
 from ingest.tokens import TokenKeys
@@ -22,6 +23,7 @@ class Edge:
     settings: EdgeSettings
     clock: Clock
     keys: TokenKeys
+    authenticator: Authenticator
     guard: PrivacyGuard
     documents: Documents
     producer: BatchingProducer

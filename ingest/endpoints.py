@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import msgspec
 
+from ingest.answer import Answer
 from ingest.documents import POLICY_VERSION, Document
 from ingest.edge import Edge
-from ingest.errors import IdentityConflict, RegistrationReplayed
 from ingest.extract import SignedRequest
-from ingest.records import event_record, heartbeat_record, registration_record, session_record
+from ingest.records import event_record, heartbeat_record, session_record
 from schemas import codec
-from schemas.messages import ClientRegistration, Heartbeat, RegistrationAnswer, SecurityEvent, SessionReport
+from schemas.messages import Heartbeat, SecurityEvent, SessionReport
 from schemas.topics import EVENTS, HEARTBEATS, SESSIONS, Topic
 
 _ACCEPTED = b'{"status":"accepted"}'
@@ -23,39 +19,6 @@ _POLICY_HEADERS = {b"x-policy-version": str(POLICY_VERSION).encode()}
 _encode_heartbeat = codec.encoder("heartbeat")
 _encode_session = codec.encoder("session")
 _encode_event = codec.encoder("event")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A success."""
-
-    status: int
-    body: bytes
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
-
-
-async def register(edge: Edge, request: SignedRequest[ClientRegistration]) -> Answer:
-    """201 with an API key and the configuration, once the registry has accepted the client."""
-    record = registration_record(request, edge.name, edge.guard, str(uuid.uuid4()))
-    verdict = await edge.registry.decide(record)
-    if verdict["outcome"] == "conflict":
-        raise IdentityConflict("another key is registered for this client id", "client_id")
-    if verdict["outcome"] == "replayed":
-        raise RegistrationReplayed("this registration, or a newer one, was decided before", "timestamp")
-    return _registered(edge, request, verdict["key_epoch"])
-
-
-def _registered(edge: Edge, request: SignedRequest[ClientRegistration], key_epoch: int) -> Answer:
-    identity = request.identity
-    expires_s = request.received_ms // 1000 + edge.settings.token_lifetime_s
-    api_key = edge.keys.issue(identity.client_id, identity.public_key, key_epoch, expires_s)
-    answer = RegistrationAnswer(
-        client_id=identity.client_id,
-        api_key=api_key,
-        expires_at=expires_s * 1000,
-        config=edge.documents.config,
-    )
-    return Answer(201, msgspec.json.encode(answer), {b"cache-control": b"no-store"})
 
 
 async def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Answer:

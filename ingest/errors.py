@@ -8,8 +8,10 @@
         ├── MissingApiKey 401, InvalidApiKey 401, MissingHeader 400, IdentityMismatch 403, ScopeRefused 403
         ├── MalformedJson 400, RepeatedKey 400, UnfitMessage 422, PlaintextRefused 422
         ├── MalformedSignatureProblem 400, SignatureRefused 401, UnfitPublicKey 422, StaleTimestamp 422
-        ├── IdentityConflict 409, RegistrationReplayed 409
-        └── BrokerUnavailable 503, RegistryUnavailable 503
+        ├── CertificateRequired 403, ClientRevoked 403, EnrolmentRequired 403, EnrolmentTokenRefused 403
+        ├── UnfitCertificateRequest 422
+        ├── IdentityConflict 409, RegistrationReplayed 409, KeySuperseded 409, RequestReplayed 409
+        └── BrokerUnavailable 503, RegistryUnavailable 503, CertificateUnavailable 503
 
 A problem's text names the fault and the member. It never repeats a value from the request.
 """
@@ -143,6 +145,34 @@ class RegistrationReplayed(Problem):
     status, slug, title = 409, "registration-replayed", "A registration counts once; sign a newer one"
 
 
+class KeySuperseded(Problem):
+    status, slug, title = 409, "key-superseded", "Only the key in force can do this"
+
+
+class RequestReplayed(Problem):
+    status, slug, title = 409, "request-replayed", "The request counts once; sign a newer one"
+
+
+class CertificateRequired(Problem):
+    status, slug, title = 403, "certificate-required", "This call needs a TLS client certificate"
+
+
+class ClientRevoked(Problem):
+    status, slug, title = 403, "client-revoked", "An administrator has shut this client out"
+
+
+class EnrolmentRequired(Problem):
+    status, slug, title = 403, "enrolment-required", "An unknown client needs leave to enrol"
+
+
+class EnrolmentTokenRefused(Problem):
+    status, slug, title = 403, "enrolment-token-refused", "The enrolment token does not count"
+
+
+class UnfitCertificateRequest(Problem):
+    status, slug, title = 422, "bad-certificate-request", "The certificate request cannot be accepted"
+
+
 class BrokerUnavailable(Problem):
     status, slug, title, retryable = 503, "broker-unavailable", "The message cannot be stored now", True
     headers: ClassVar[Mapping[bytes, bytes]] = {b"retry-after": b"5"}
@@ -151,3 +181,8 @@ class BrokerUnavailable(Problem):
 class RegistryUnavailable(Problem):
     status, slug, title, retryable = 503, "registry-unavailable", "The registry does not answer now", True
     headers: ClassVar[Mapping[bytes, bytes]] = {b"retry-after": b"5"}
+
+
+class CertificateUnavailable(Problem):
+    status, slug, title, retryable = 503, "certificate-unavailable", "No certificate can be issued now", True
+    headers: ClassVar[Mapping[bytes, bytes]] = {b"retry-after": b"30"}

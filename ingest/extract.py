@@ -12,7 +12,7 @@ from typing import Any, Generic
 import msgspec
 
 from ingest import errors
-from ingest.tokens import Identity, TokenKeys
+from ingest.tokens import Identity
 from schemas import messages, plain_body, signing
 from schemas.errors import (
     BadPublicKey,
@@ -22,7 +22,15 @@ from schemas.errors import (
     MalformedSignature,
     NotJson,
 )
-from schemas.messages import ClientRegistration, Heartbeat, M, SecurityEvent, SessionReport
+from schemas.messages import (
+    CertificateRequest,
+    ClientRegistration,
+    Heartbeat,
+    KeyRotation,
+    M,
+    SecurityEvent,
+    SessionReport,
+)
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 RawHeaders = list[tuple[bytes, bytes]]
@@ -32,6 +40,8 @@ MAX_AHEAD_MS = 5 * MINUTE_MS
 MAX_BEHIND_MS = {
     ClientRegistration: 5 * MINUTE_MS,
     Heartbeat: 5 * MINUTE_MS,
+    KeyRotation: 5 * MINUTE_MS,
+    CertificateRequest: 5 * MINUTE_MS,
     SessionReport: 7 * 24 * 60 * MINUTE_MS,
     SecurityEvent: 7 * 24 * 60 * MINUTE_MS,
 }
@@ -61,36 +71,6 @@ def header_map(raw: RawHeaders) -> dict[bytes, bytes]:
             raise errors.UnfitMessage("the header stands twice", name.decode("latin-1"))
         found[name] = value
     return found
-
-
-def authenticate(headers: dict[bytes, bytes], keys: TokenKeys, scope: str, now_ms: int) -> Identity:
-    """Find out who speaks, from ``Authorization`` and ``X-Client-ID``.
-
-    Raises:
-        MissingApiKey, InvalidApiKey, MissingHeader, IdentityMismatch, ScopeRefused.
-    """
-    identity = _identify(headers.get(b"authorization"), keys, now_ms)
-    claimed = headers.get(b"x-client-id")
-    if claimed is None:
-        raise errors.MissingHeader("X-Client-ID is missing", "X-Client-ID")
-    if claimed != identity.client_id.encode():
-        raise errors.IdentityMismatch("X-Client-ID is not the API key's client", "X-Client-ID")
-    if scope not in identity.scopes:
-        raise errors.ScopeRefused(f"the API key lacks the scope {scope}")
-    return identity
-
-
-def _identify(authorization: bytes | None, keys: TokenKeys, now_ms: int) -> Identity:
-    if authorization is None:
-        raise errors.MissingApiKey("Authorization: Bearer <api_key> is missing", "Authorization")
-    scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise errors.MissingApiKey("Authorization does not hold a Bearer API key", "Authorization")
-    try:
-        return keys.identify(token.strip().decode("ascii"), now_ms / 1000)
-    except (errors.TokenError, UnicodeDecodeError) as error:
-        detail = str(error) if isinstance(error, errors.TokenError) else "the API key is not one of this server's"
-        raise errors.InvalidApiKey(detail, "Authorization") from None
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any, TypeVar
 
 from msgspec import UnsetType
 
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
-from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
+from schemas.messages import (
+    CertificateRequest,
+    ClientRegistration,
+    Heartbeat,
+    KeyRotation,
+    SecurityEvent,
+    SessionReport,
+)
 from schemas.sealing import Place
 
 Record = dict[str, Any]
@@ -79,11 +87,12 @@ def event_record(request: SignedRequest[SecurityEvent], edge: str, guard: Privac
         "user_agent": _optional(details.user_agent),
         "error_code": _optional(details.error_code),
         **_proof(request, edge, guard, Place(message.client_id, "event.signed_bytes", message.event_id)),
+        "origin": "client",
     }
 
 
 def registration_record(
-    request: SignedRequest[ClientRegistration], edge: str, guard: PrivacyGuard, request_id: str
+    request: SignedRequest[ClientRegistration], edge: str, guard: PrivacyGuard, enrolment: str, labels: list[str]
 ) -> Record:
     """A ``registration`` record. Raises PlaintextRefused."""
     message, info = request.message, request.message.device_info
@@ -95,7 +104,7 @@ def registration_record(
         "hardware_hash": info.hardware_hash,
     }
     return {
-        "request_id": request_id,
+        "request_id": _request_id(),
         "client_id": message.client_id,
         "public_key": request.identity.public_key,
         "capabilities": message.capabilities,
@@ -106,7 +115,58 @@ def registration_record(
         ),
         "timestamp": message.timestamp,
         **_proof(request, edge, guard, Place(message.client_id, "registration.signed_bytes", message_id)),
+        "enrolment": enrolment,
+        "labels": labels,
+        "csr": _optional(message.csr),
     }
+
+
+def key_rotation_record(
+    request: SignedRequest[KeyRotation], edge: str, guard: PrivacyGuard, public_key: bytes, overlap_ms: int
+) -> Record:
+    """A ``key_rotation`` record; ``public_key`` is the new one."""
+    message = request.message
+    return {
+        "request_id": _request_id(),
+        "client_id": message.client_id,
+        "public_key": public_key,
+        "timestamp": message.timestamp,
+        "overlap_ms": overlap_ms,
+        **_proof(request, edge, guard, Place(message.client_id, "key_rotation.signed_bytes", str(message.timestamp))),
+    }
+
+
+def certificate_request_record(request: SignedRequest[CertificateRequest], edge: str, guard: PrivacyGuard) -> Record:
+    """A ``certificate_request`` record."""
+    message = request.message
+    place = Place(message.client_id, "certificate_request.signed_bytes", str(message.timestamp))
+    return {
+        "request_id": _request_id(),
+        "client_id": message.client_id,
+        "csr": message.csr,
+        "timestamp": message.timestamp,
+        **_proof(request, edge, guard, place),
+    }
+
+
+def enrolment_claim_record(
+    request: SignedRequest[ClientRegistration], edge: str, token_id: str, secret_hash: bytes
+) -> Record:
+    """An ``enrolment_claim`` record."""
+    return {
+        "request_id": _request_id(),
+        "token_id": token_id,
+        "secret_hash": secret_hash,
+        "client_id": request.message.client_id,
+        "key_id": request.identity.key_id,
+        "timestamp": request.message.timestamp,
+        "received_at": request.received_ms,
+        "edge": edge,
+    }
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4())
 
 
 def _proof(request: SignedRequest[Any], edge: str, guard: PrivacyGuard, place: Place) -> Record:

@@ -10,13 +10,22 @@ from typing import Any
 from prometheus_client import Counter
 from starlette.types import ASGIApp
 
-from ingest import endpoints, errors, extract
+from ingest import credentials, endpoints, enrolment, errors, extract
+from ingest.answer import Answer
+from ingest.authentication import peer_of
 from ingest.edge import Edge
-from ingest.endpoints import Answer
+from ingest.enrolment import Presented
 from ingest.metrics import ANSWERS
 from ingest.rejections import Rejection, claimed_client_id
 from ingest.tokens import Identity
-from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
+from schemas.messages import (
+    CertificateRequest,
+    ClientRegistration,
+    Heartbeat,
+    KeyRotation,
+    SecurityEvent,
+    SessionReport,
+)
 from schemas.privacy import PrivacyMode
 
 log = logging.getLogger(__name__)
@@ -44,7 +53,9 @@ ROUTES: tuple[RouteRow, ...] = (
     RouteRow("heartbeat", "POST", "/clients/heartbeat", "heartbeat", Heartbeat, endpoints.heartbeat),
     RouteRow("events", "POST", "/clients/events", "events", SecurityEvent, endpoints.event),
     RouteRow("sessions", "POST", "/clients/sessions", "sessions", SessionReport, endpoints.session),
-    RouteRow("register", "POST", "/clients/register", "", ClientRegistration, endpoints.register),
+    RouteRow("register", "POST", "/clients/register", "", ClientRegistration, enrolment.register),
+    RouteRow("keys", "POST", "/clients/keys", "keys", KeyRotation, credentials.rotate_key),
+    RouteRow("certificates", "POST", "/clients/certificates", "certificates", CertificateRequest, credentials.certify),
     RouteRow("config", "GET", "/clients/config", "config", None, endpoints.config),
     RouteRow("policies", "GET", "/clients/policies", "policies", None, endpoints.policies),
 )
@@ -97,14 +108,15 @@ class _Endpoint:
             raise errors.MethodNotAllowed(f"this resource takes {row.method}")
         headers = extract.header_map(scope["headers"])
         if row.scope:
-            identity_of.append(extract.authenticate(headers, self._edge.keys, row.scope, self._now_ms()))
+            identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))
         if row.message is None:
             return self._get(scope, headers, identity_of[0])
         body = await extract.read_body(headers, receive, self._edge.settings.max_body_bytes)
         now_ms = self._now_ms()  # after the body: a heartbeat's time must not be older than a tick before it
         if row.message is ClientRegistration:
             registration = extract.verify_registration(body, headers, now_ms)
-            return await endpoints.register(self._edge, registration)
+            presented = Presented(headers.get(b"x-enrolment-token"), peer_of(scope))
+            return await enrolment.register(self._edge, registration, presented)
         request = extract.verify_message(body, row.message, headers, identity_of[0], now_ms)
         answer: Answer = await row.handler(self._edge, request)
         return answer

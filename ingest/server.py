@@ -18,13 +18,15 @@ from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from ingest.app import create_app
+from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
-from ingest.registrations import RegistryLink
+from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
+from ingest.revocations import Revocations
 from ingest.settings import EdgeSettings
 from ingest.ticks import tick_forever
 from ingest.tokens import TokenKeys
@@ -64,11 +66,14 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
     )
     async with producer, RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s) as registry:
         rejections = Rejections(producer, name, clock)
+        keys = TokenKeys.from_file(settings.token_keys_file)
+        revocations = Revocations(settings.token_lifetime_s)
         edge = Edge(
             name=name,
             settings=settings,
             clock=clock,
-            keys=TokenKeys.from_file(settings.token_keys_file),
+            keys=keys,
+            authenticator=Authenticator(keys, revocations),
             guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key),
             documents=Documents(settings, sealing_key),
             producer=producer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field
@@ -9,6 +10,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.messages import MAX_BODY_BYTES
 from schemas.privacy import PrivacyMode
+
+
+class EnrolmentMode(StrEnum):
+    """By what an unknown client may enrol.
+
+    ``open``: by nothing but its key. ``token``: by an enrolment token. ``certificate``: by a TLS certificate of the
+    configured authority that names it. ``approve``: by an administrator's approval. A token counts in every mode.
+    """
+
+    OPEN = "open"
+    TOKEN = "token"  # noqa: S105 - a mode's name
+    CERTIFICATE = "certificate"
+    APPROVE = "approve"
 
 
 class EdgeSettings(BaseSettings):
@@ -35,6 +49,8 @@ class EdgeSettings(BaseSettings):
 
     privacy_mode: PrivacyMode = PrivacyMode.SEAL
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
+    enrolment_mode: EnrolmentMode = EnrolmentMode.OPEN
+    key_overlap_s: int = Field(default=86_400, ge=0)
     token_lifetime_s: int = Field(default=30 * 86_400, ge=60)
     tick_interval_s: float = Field(default=0.5, gt=0)
     rejection_interval_s: float = Field(default=1.0, gt=0)

@@ -10,6 +10,7 @@
     │   ├── BadSignature            does not verify
     │   └── BadPublicKey            not an Ed25519 key, or one of small order
     ├── BadCertificateRequest       a PKCS #10 request that no authority should sign
+    ├── BadEnrolmentToken           a text that is no enrolment token
     ├── SealingError                an envelope that cannot be made or opened
     └── CodecError                  a value that is not in the wire format, or of an unknown schema
 
@@ -67,6 +68,10 @@ class BadPublicKey(SignatureError):
 
 class BadCertificateRequest(ContractError):
     """A PKCS #10 request that no authority should sign."""
+
+
+class BadEnrolmentToken(ContractError):
+    """A text that is no enrolment token."""
 
 
 class SealingError(ContractError):

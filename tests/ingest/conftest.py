@@ -77,12 +77,15 @@ class RegistryDouble:
 
     async def run(self) -> None:
         async for message in self._consumer:
-            request = codec.decode_as("registration", message.value)
+            schema, request = codec.decode(message.value)
+            if schema != "registration":
+                continue
             known = self._keys.setdefault(request["client_id"], request["public_key"])
             verdict = {
                 **{name: request[name] for name in ("request_id", "client_id", "edge", "timestamp")},
                 "outcome": "accepted" if known == request["public_key"] else "conflict",
                 "key_epoch": 1,
+                "details": "{}",
             }
             await self._producer.send(VERDICTS.name, codec.encode("verdict", verdict))
 

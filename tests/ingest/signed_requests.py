@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest import extract
+from ingest.authentication import Authenticator
+from ingest.revocations import Revocations
 from ingest.routes import BASE_PATH, ROUTES, RouteRow
-from ingest.tokens import TokenKeys
+from ingest.tokens import TokenKey, TokenKeys
 from schemas import signing
 from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
 from tests.schemas import messages_samples as samples
 
 NOW = 1_703_123_456_789
-KEYS = TokenKeys([("k1", hashlib.sha256(b"token key").digest())])
+KEYS = TokenKeys([TokenKey("k1", hashlib.sha256(b"token key").digest())])
+AUTHENTICATOR = Authenticator(KEYS, Revocations(60))
 ROWS = {row.name: row for row in ROUTES}
 
 
@@ -104,7 +107,7 @@ def receive(request: Request) -> None:
     if row.message is ClientRegistration:
         extract.verify_registration(request.body, headers, NOW)
         return
-    identity = extract.authenticate(headers, KEYS, row.scope, NOW)
+    identity = AUTHENTICATOR.authenticate(headers, row.scope, NOW, {})
     if row.message is None:
         extract.verify_get(request.target.decode("latin-1"), headers, identity, NOW, strict=False)
     else:

@@ -1,4 +1,4 @@
-"""Registration as the edge sees it: ask the registry over Kafka, wait for its verdict.
+"""The registry as the edge sees it: ask over Kafka, wait for the verdict.
 
 The registry processor is the one owner of a client id; an edge only carries the question and the answer.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -23,6 +24,14 @@ from schemas.topics import REGISTRATIONS, VERDICTS
 log = logging.getLogger(__name__)
 
 _MAX_PENDING = 10_000
+
+
+class Verdict(NamedTuple):
+    """What the registry says; ``details`` depend on the outcome."""
+
+    outcome: str
+    key_epoch: int
+    details: dict[str, Any]
 
 
 class RegistryLink:
@@ -57,27 +66,27 @@ class RegistryLink:
                 await self._reader
         await self._consumer.stop()
 
-    async def decide(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Put a registration record to the registry and return its verdict record.
+    async def ask(self, schema: str, key: str, record: dict[str, Any]) -> Verdict:
+        """Put a record of this schema to the owner of the key and return its verdict.
 
         Raises:
             BrokerUnavailable: the question was not stored.
             RegistryUnavailable: no verdict in time.
         """
         if len(self._pending) >= _MAX_PENDING:
-            raise RegistryUnavailable("too many registrations wait; try again later")
+            raise RegistryUnavailable("too many requests wait; try again later")
         request_id = record["request_id"]
         verdict = self._pending[request_id] = asyncio.get_running_loop().create_future()
         try:
-            value = codec.encode("registration", record)
+            value = codec.encode(schema, record)
             async with asyncio.timeout(self._timeout_s):
-                await self._producer.send(REGISTRATIONS, record["client_id"].encode(), value)
+                await self._producer.send(REGISTRATIONS, key.encode(), value)
                 decided: dict[str, Any] = await verdict
-                return decided
         except TimeoutError:
-            raise RegistryUnavailable("the registration was not decided in time; try again") from None
+            raise RegistryUnavailable("the request was not decided in time; try again") from None
         finally:
             del self._pending[request_id]
+        return Verdict(decided["outcome"], decided["key_epoch"], json.loads(decided["details"]))
 
     async def _read(self) -> None:
         while True:
