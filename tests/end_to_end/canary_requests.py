@@ -33,7 +33,7 @@ def message_of(kind: type, client: RustClient, number: int) -> dict[str, Any]:
         return samples.heartbeat(now, client.client_id)
     if kind is SessionReport:
         return samples.session(now, client.client_id, f"session-{number}")
-    return samples.event(now, client.client_id, f"event-{number}")
+    return {**samples.event(now, client.client_id, f"event-{number}"), "severity": "critical"}  # so each raises an alert
 
 
 @dataclasses.dataclass
