@@ -11,6 +11,7 @@ from ingest.peer import PeerCertificate
 from ingest.revocations import Revocations
 from ingest.tokens import Identity, TokenKeys
 
+ANY_SCOPE = "*"
 Scope = MutableMapping[str, Any]
 
 
@@ -29,7 +30,7 @@ class Authenticator:
     revocations: Revocations
 
     def authenticate(self, headers: Mapping[bytes, bytes], needed: str, now_ms: int, scope: Scope) -> Identity:
-        """The identity of a request that needs the API key scope ``needed``.
+        """The identity of a request that needs the API key scope ``needed``; ``ANY_SCOPE`` where any API key will do.
 
         Args:
             scope: the request's ASGI scope, which says what its connection is.
@@ -44,7 +45,7 @@ class Authenticator:
         if claimed != identity.client_id.encode():
             raise errors.IdentityMismatch("X-Client-ID is not the API key's client", "X-Client-ID")
         check_certificate(identity, scope)
-        if needed not in identity.scopes:
+        if needed not in identity.scopes and needed != ANY_SCOPE:
             raise errors.ScopeRefused(f"the API key lacks the scope {needed}")
         return identity
 

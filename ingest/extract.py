@@ -35,6 +35,7 @@ from schemas.messages import (
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 RawHeaders = list[tuple[bytes, bytes]]
 
+JSON = b"application/json"
 MINUTE_MS = 60_000
 MAX_AHEAD_MS = 5 * MINUTE_MS
 MAX_BEHIND_MS = {
@@ -73,15 +74,15 @@ def header_map(raw: RawHeaders) -> dict[bytes, bytes]:
     return found
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """Read a JSON body of at most ``limit`` bytes, counted while it streams in.
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, expected: bytes = JSON) -> bytes:
+    """Read a body of the media type ``expected`` and of at most ``limit`` bytes, counted while it streams in.
 
     Raises:
         UnsupportedMediaType, BodyTooLarge.
     """
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type != b"application/json":
-        raise errors.UnsupportedMediaType("Content-Type must be application/json", "Content-Type")
+    if media_type != expected:
+        raise errors.UnsupportedMediaType(f"Content-Type must be {expected.decode()}", "Content-Type")
     if b"content-encoding" in headers:
         raise errors.UnsupportedMediaType("encoded bodies are not accepted", "Content-Encoding")
     declared = headers.get(b"content-length", b"0")

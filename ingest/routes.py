@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp
 
-from ingest import credentials, endpoints, enrolment, errors, extract
+from ingest import batch, credentials, endpoints, enrolment, errors, extract
 from ingest.answer import Answer
-from ingest.authentication import peer_of
+from ingest.authentication import ANY_SCOPE, peer_of
+from ingest.batch import BatchAnswer
 from ingest.edge import Edge
 from ingest.enrolment import Presented
 from ingest.metrics import ANSWERS
 from ingest.rejections import Rejection, claimed_client_id
 from ingest.tokens import Identity
 from schemas.messages import (
+    Accepted,
+    CertificateAnswer,
     CertificateRequest,
     ClientRegistration,
     Heartbeat,
+    HeartbeatAccepted,
+    KeyAnswer,
     KeyRotation,
+    PolicySet,
+    RegistrationAnswer,
+    RegistrationPending,
     SecurityEvent,
     SessionReport,
+    SignedConfig,
 )
 from schemas.privacy import PrivacyMode
 
@@ -39,7 +48,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """One route. ``scope`` is empty where no API key is asked for, ``message`` None where there is no body."""
+    """One route.
+
+    Attributes:
+        scope: what the API key must allow; empty where none is asked for, ``ANY_SCOPE`` where any will do.
+        message: the body's type; None where it is not one signed message.
+        answers: statuses of success, each with the type of its body.
+        body_limit: bytes; 0 for the setting that holds for single messages.
+    """
 
     name: str
     method: str
@@ -47,17 +63,40 @@ class RouteRow:
     scope: str
     message: Any
     handler: Callable[..., Any]
+    answers: Mapping[int, Any]
+    body_limit: int = 0
 
+
+_MIB = 1024 * 1024
 
 ROUTES: tuple[RouteRow, ...] = (
-    RouteRow("heartbeat", "POST", "/clients/heartbeat", "heartbeat", Heartbeat, endpoints.heartbeat),
-    RouteRow("events", "POST", "/clients/events", "events", SecurityEvent, endpoints.event),
-    RouteRow("sessions", "POST", "/clients/sessions", "sessions", SessionReport, endpoints.session),
-    RouteRow("register", "POST", "/clients/register", "", ClientRegistration, enrolment.register),
-    RouteRow("keys", "POST", "/clients/keys", "keys", KeyRotation, credentials.rotate_key),
-    RouteRow("certificates", "POST", "/clients/certificates", "certificates", CertificateRequest, credentials.certify),
-    RouteRow("config", "GET", "/clients/config", "config", None, endpoints.config),
-    RouteRow("policies", "GET", "/clients/policies", "policies", None, endpoints.policies),
+    RouteRow(
+        "heartbeat", "POST", "/clients/heartbeat", "heartbeat", Heartbeat, endpoints.heartbeat, {202: HeartbeatAccepted}
+    ),
+    RouteRow("events", "POST", "/clients/events", "events", SecurityEvent, endpoints.event, {202: Accepted}),
+    RouteRow("sessions", "POST", "/clients/sessions", "sessions", SessionReport, endpoints.session, {202: Accepted}),
+    RouteRow("batch", "POST", "/clients/batch", ANY_SCOPE, None, batch.replay, {200: BatchAnswer}, 2 * _MIB),
+    RouteRow(
+        "register",
+        "POST",
+        "/clients/register",
+        "",
+        ClientRegistration,
+        enrolment.register,
+        {201: RegistrationAnswer, 202: RegistrationPending},
+    ),
+    RouteRow("keys", "POST", "/clients/keys", "keys", KeyRotation, credentials.rotate_key, {200: KeyAnswer}),
+    RouteRow(
+        "certificates",
+        "POST",
+        "/clients/certificates",
+        "certificates",
+        CertificateRequest,
+        credentials.certify,
+        {200: CertificateAnswer},
+    ),
+    RouteRow("config", "GET", "/clients/config", "config", None, endpoints.config, {200: SignedConfig, 304: None}),
+    RouteRow("policies", "GET", "/clients/policies", "policies", None, endpoints.policies, {200: PolicySet, 304: None}),
 )
 
 
@@ -109,9 +148,13 @@ class _Endpoint:
         headers = extract.header_map(scope["headers"])
         if row.scope:
             identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))
-        if row.message is None:
+        if row.method == "GET":
             return self._get(scope, headers, identity_of[0])
-        body = await extract.read_body(headers, receive, self._edge.settings.max_body_bytes)
+        limit = row.body_limit or self._edge.settings.max_body_bytes
+        if row.message is None:
+            body = await extract.read_body(headers, receive, limit, batch.MEDIA_TYPE)
+            return await batch.replay(self._edge, identity_of[0], body)
+        body = await extract.read_body(headers, receive, limit)
         now_ms = self._now_ms()  # after the body: a heartbeat's time must not be older than a tick before it
         if row.message is ClientRegistration:
             registration = extract.verify_registration(body, headers, now_ms)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -197,6 +197,12 @@ class ClientConfig(Struct, frozen=True, kw_only=True):
     privacy_mode: str
 
 
+class SignedConfig(ClientConfig, frozen=True, kw_only=True):
+    """``GET /clients/config``, signed by the server over the body with a blank signature."""
+
+    signature: str
+
+
 class RegistrationAnswer(Struct, frozen=True, kw_only=True):
     """The answer to a registration. ``expires_at`` in milliseconds since the epoch, ``certificate`` PEM where asked for."""
 
@@ -205,6 +211,26 @@ class RegistrationAnswer(Struct, frozen=True, kw_only=True):
     expires_at: int
     config: ClientConfig
     certificate: str | UnsetType = UNSET
+
+
+class RegistrationPending(Struct, frozen=True, kw_only=True):
+    """The client waits for an administrator's approval: register again later, with a newer timestamp."""
+
+    client_id: str
+    status: Literal["pending"]
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """The message is stored."""
+
+    status: Literal["accepted"]
+
+
+class HeartbeatAccepted(Struct, frozen=True, kw_only=True):
+    """The heartbeat is stored. Where ``policy_version`` is newer than the client's, it fetches the policies."""
+
+    status: Literal["accepted"]
+    policy_version: int
 
 
 class KeyAnswer(Struct, frozen=True, kw_only=True):

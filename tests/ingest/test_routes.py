@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from typing import Any
 
 import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 
+from ingest.authentication import Authenticator
 from ingest.edge import Edge
 from ingest.routes import ROUTES, RouteTable
 
@@ -20,8 +22,9 @@ def broken_clock() -> int:
 
 
 def broken_edge() -> Edge:
-    missing: Any = None
-    return Edge("e", missing, broken_clock, missing, missing, missing, missing, missing, missing)
+    members: dict[str, Any] = {field.name: None for field in fields(Edge)}
+    nobody: Any = None
+    return Edge(**members | {"clock": broken_clock, "authenticator": Authenticator(nobody, nobody)})
 
 
 async def test_an_unforeseen_error_is_a_problem_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
@@ -43,6 +46,9 @@ def test_every_call_of_the_protocol_has_its_route() -> None:
         ("POST", "/clients/heartbeat"),
         ("POST", "/clients/sessions"),
         ("POST", "/clients/events"),
+        ("POST", "/clients/batch"),
+        ("POST", "/clients/keys"),
+        ("POST", "/clients/certificates"),
         ("GET", "/clients/config"),
         ("GET", "/clients/policies"),
     }
