@@ -89,7 +89,9 @@ async def _judged(edge: Edge, identity: Identity, number: int, line: bytes) -> L
         answer: Answer = await handler(edge, request)
     except errors.Problem as problem:
         if not problem.retryable:
-            edge.rejections.count(Rejection(identity.client_id, True, endpoint, problem.slug, problem.status))
+            rejection = Rejection(identity.client_id, True, endpoint, problem.slug, problem.status)
+            edge.rejections.count(rejection)
+            edge.signals.observe(rejection)
         return LineVerdict(
             line=number,
             status=problem.status,

@@ -32,7 +32,7 @@ async def rotate_key(edge: Edge, request: SignedRequest[KeyRotation]) -> Answer:
     overlap_ms = edge.settings.key_overlap_s * 1000
     record = key_rotation_record(request, edge.name, edge.guard, public_key, overlap_ms)
     verdict = await edge.registry.ask("key_rotation", request.message.client_id, record)
-    refuse(verdict, CREDENTIALS)
+    refuse(verdict, CREDENTIALS, request.message.client_id)
     successor = replace(request.identity, public_key=public_key, key_id=signing.key_id(public_key))
     granted = _granted(edge, successor, verdict, request.identity.thumbprint, request.received_ms)
     answer = KeyAnswer(
@@ -57,7 +57,7 @@ async def certify(edge: Edge, request: SignedRequest[CertificateRequest]) -> Ans
         raise UnfitCertificateRequest(str(error), "csr") from None
     record = certificate_request_record(request, edge.name, edge.guard)
     verdict = await edge.registry.ask("certificate_request", request.message.client_id, record)
-    refuse(verdict, CREDENTIALS)
+    refuse(verdict, CREDENTIALS, request.message.client_id)
     granted = _granted(edge, request.identity, verdict, verdict.details["thumbprint"], request.received_ms)
     answer = CertificateAnswer(
         client_id=request.message.client_id,

@@ -12,6 +12,7 @@ from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
+from ingest.tamper_signals import TamperSignals
 from ingest.tokens import TokenKeys
 
 
@@ -29,3 +30,4 @@ class Edge:
     producer: BatchingProducer
     registry: RegistryLink
     rejections: Rejections
+    signals: TamperSignals

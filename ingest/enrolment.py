@@ -46,7 +46,7 @@ async def register(edge: Edge, request: SignedRequest[ClientRegistration], prese
     if verdict.outcome == "pending":
         body = {"client_id": request.message.client_id, "status": "pending"}
         return Answer(202, msgspec.json.encode(body), _PENDING_HEADERS)
-    refuse(verdict, REGISTRATION)
+    refuse(verdict, REGISTRATION, request.message.client_id)
     message, details = request.message, verdict.details
     groups = Groups(frozenset(message.capabilities), record["node_id"], frozenset(details.get("labels", ())))
     peer_thumbprint = presented.peer.thumbprint if presented.peer else ""
@@ -98,5 +98,5 @@ async def _claim(edge: Edge, request: SignedRequest[ClientRegistration], text: b
         raise EnrolmentTokenRefused("it is not an enrolment token", "X-Enrolment-Token") from None
     record = enrolment_claim_record(request, edge.name, token.token_id, token.secret_hash)
     verdict = await edge.registry.ask("enrolment_claim", token.token_id, record)
-    refuse(verdict, REGISTRATION)
+    refuse(verdict, REGISTRATION, request.message.client_id)
     return f"token:{token.token_id}", list(verdict.details["labels"])

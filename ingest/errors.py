@@ -1,6 +1,7 @@
 """What the edge refuses, and how it says so: RFC 9457 problem details with stable types.
 
     EdgeError
+    ├── PrivateKeyFound                the SOC's private key lies on the server, which therefore does not start
     ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
     └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
         ├── NotFound 404, MethodNotAllowed 405
@@ -31,6 +32,10 @@ class EdgeError(Exception):
     """Base of every error that this package raises."""
 
 
+class PrivateKeyFound(EdgeError):
+    """The SOC's private key lies where the server can read it."""
+
+
 class TokenError(EdgeError):
     """The API key is not one of ours, or no longer counts."""
 
@@ -41,6 +46,7 @@ class Problem(EdgeError):
     Args:
         detail: one sentence for whoever reads the client's log.
         member: the member of the message or the header that is at fault, where there is one.
+        client_id: whom a request without an API key is about, where its body says so.
     """
 
     status: ClassVar[int] = 500
@@ -49,10 +55,11 @@ class Problem(EdgeError):
     retryable: ClassVar[bool] = False
     headers: ClassVar[Mapping[bytes, bytes]] = {}
 
-    def __init__(self, detail: str = "", member: str = "") -> None:
+    def __init__(self, detail: str = "", member: str = "", client_id: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail
         self.member = member
+        self.client_id = client_id
 
     def body(self) -> bytes:
         """The problem document."""

@@ -183,9 +183,10 @@ class _Endpoint:
         if problem.retryable:
             return
         claimed = next((value for name, value in scope["headers"] if name == b"x-client-id"), None)
-        client_id = identity_of[0].client_id if identity_of else claimed_client_id(claimed)
+        client_id = identity_of[0].client_id if identity_of else problem.client_id or claimed_client_id(claimed)
         rejection = Rejection(client_id, bool(identity_of), self._row.name, problem.slug, problem.status)
         self._edge.rejections.count(rejection)
+        self._edge.signals.observe(rejection)
 
 
 async def send_problem(send: Send, problem: errors.Problem) -> None:

@@ -22,15 +22,20 @@ from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
+from ingest.key_reload import reload_token_keys
 from ingest.privacy import PrivacyGuard
+from ingest.private_keys import refuse_private_key
 from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.revocations import Revocations
 from ingest.settings import EdgeSettings
+from ingest.tamper_signals import TamperSignals
 from ingest.ticks import tick_forever
 from ingest.tokens import TokenKeys
+from ingest.topic_follower import TopicFollower
 from schemas.sealing import SealingKey
+from schemas.topics import REVOCATIONS
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,7 @@ async def serve(settings: EdgeSettings, ready: Callable[[], None]) -> None:
     Raises:
         OSError: a port is taken.
         TokenError, SealingError: a key file cannot be used.
+        PrivateKeyFound: the SOC's private key lies beside them.
         aiokafka.errors.KafkaError: no broker at the start.
     """
     metrics_server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
@@ -57,6 +63,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
     """The parts of an edge with their background work, without a listener."""
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     sealing_key = SealingKey.from_pem(settings.sealing_key_file.read_bytes())
+    refuse_private_key(sealing_key, _key_directories(settings))
     pseudonym_key = base64.b64decode(settings.pseudonym_key_file.read_bytes())
     producer = BatchingProducer(
         settings.kafka,
@@ -64,10 +71,12 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
         timeout_s=settings.produce_timeout_s,
         max_unacknowledged_bytes=settings.max_unacknowledged_bytes,
     )
-    async with producer, RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s) as registry:
+    keys = TokenKeys.from_file(settings.token_keys_file)
+    revocations = Revocations(settings.token_lifetime_s)
+    follower = TopicFollower(settings.kafka, REVOCATIONS, lambda key, record: revocations.apply(key, record, clock()))
+    registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s)
+    async with producer, registry, follower:
         rejections = Rejections(producer, name, clock)
-        keys = TokenKeys.from_file(settings.token_keys_file)
-        revocations = Revocations(settings.token_lifetime_s)
         edge = Edge(
             name=name,
             settings=settings,
@@ -79,9 +88,11 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             producer=producer,
             registry=registry,
             rejections=rejections,
+            signals=TamperSignals(producer, sealing_key, name, clock),
         )
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
+            asyncio.create_task(reload_token_keys(keys, settings.token_keys_file)),
             asyncio.create_task(tick_forever(producer, name, settings.tick_interval_s, clock)),
         ]
         try:
@@ -91,6 +102,12 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await rejections.flush()
+
+
+def _key_directories(settings: EdgeSettings) -> set[Path]:
+    """Where keys are kept: those of the settings, and the data directory."""
+    files = (settings.token_keys_file, settings.policy_key_file, settings.pseudonym_key_file, settings.sealing_key_file)
+    return {path.parent for path in files} | ({settings.data_dir} if settings.data_dir else set())
 
 
 class _Listener(uvicorn.Server):

@@ -31,6 +31,7 @@ class EdgeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VIWORKS_", extra="ignore", frozen=True)
 
     kafka: str = "127.0.0.1:9092"
+    data_dir: Path | None = None
     edge_host: str = "127.0.0.1"
     edge_port: int = 8080
     edge_tls_host: str = "0.0.0.0"  # noqa: S104 - this listener is mutual TLS and meant for the network

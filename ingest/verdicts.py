@@ -29,11 +29,11 @@ CREDENTIALS: Mapping[str, errors.Problem] = {
 """By outcome, of key rotations and certificate requests."""
 
 
-def refuse(verdict: Verdict, problems: Mapping[str, errors.Problem]) -> None:
+def refuse(verdict: Verdict, problems: Mapping[str, errors.Problem], client_id: str) -> None:
     """Raise the problem of a verdict that refuses; an outcome that nobody knows is RegistryUnavailable."""
     if verdict.outcome in SETTLED:
         return
     problem = problems.get(verdict.outcome)
     if problem is None:
         raise errors.RegistryUnavailable("the registry's verdict is not understood")
-    raise type(problem)(problem.detail, problem.member)
+    raise type(problem)(problem.detail, problem.member, client_id)

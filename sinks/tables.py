@@ -55,6 +55,7 @@ TABLES: tuple[Table, ...] = (
     Table("rejections", topics.REJECTIONS),
     Table("audit", topics.AUDIT),
     Table("clients", topics.CLIENTS),
+    Table("client_keys", topics.CLIENT_KEYS),
 )
 
 RETENTIONS: dict[str, Retention] = {
