@@ -2,6 +2,7 @@
 
     EdgeError
     ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
+    ├── FollowerStalled                a topic that every edge must know cannot be read; retryable by a new start
     └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
         ├── NotFound 404, MethodNotAllowed 405
         ├── UnsupportedMediaType 415, BodyTooLarge 413
@@ -31,6 +32,10 @@ class EdgeError(Exception):
 
 class TokenError(EdgeError):
     """The API key is not one of ours, or no longer counts."""
+
+
+class FollowerStalled(EdgeError):
+    """A topic whose content every edge must know cannot be read in time."""
 
 
 class Problem(EdgeError):
