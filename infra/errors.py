@@ -13,6 +13,8 @@ InfraError
 ├── NotRunning
 ├── PartUnknown
 ├── ClientUnknown
+├── OrderRefused
+├── NotDecided
 └── PartNotStarted
 """
 
@@ -87,6 +89,14 @@ class PartUnknown(InfraError):
 
 class ClientUnknown(InfraError):
     """``viworks demo`` was asked for a client that is not one of the simulated ones."""
+
+
+class OrderRefused(InfraError):
+    """The registry refused an administrator's order; says why."""
+
+
+class NotDecided(InfraError):
+    """No verdict on an administrator's order came in time."""
 
 
 class PartNotStarted(InfraError):
