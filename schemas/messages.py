@@ -273,7 +273,7 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     try:
         message: M = _DECODERS[kind].decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid_message(str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise NotJson("the body is not well-formed JSON") from None
     nested = _NESTED.get(kind)
@@ -282,7 +282,8 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     return message
 
 
-def _invalid(text: str) -> InvalidMessage:
+def invalid_message(text: str) -> InvalidMessage:
+    """What is wrong and where, from the text of a ``msgspec.ValidationError``; without the value that was found."""
     path = _PATH.search(text)
     member = path.group(1) if path else ""
     detail = text[: path.start()] if path else text
