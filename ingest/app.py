@@ -20,10 +20,10 @@ def create_app(edge: Edge) -> RouteTable:
     """The application over a running edge's parts."""
 
     async def ready(_: Request) -> Response:
-        available = edge.producer.available
-        return JSONResponse(
-            {"ready": available, "parts": {"kafka": "ok" if available else "away"}}, 200 if available else 503
-        )
+        available, following = edge.producer.available, not edge.policies.failing
+        parts = {"kafka": "ok" if available else "away", "policies": "ok" if following else "stale"}
+        is_ready = available and following
+        return JSONResponse({"ready": is_ready, "parts": parts}, 200 if is_ready else 503)
 
     app = Starlette(
         routes=[Route("/livez", _alive), Route("/readyz", ready)],

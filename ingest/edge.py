@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ingest.clock import Clock
-from ingest.documents import Documents
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registrations import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
+from ingest.standings import Standings
 from ingest.tokens import TokenKeys
+from ingest.topic_follower import TopicFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Edge:
     clock: Clock
     keys: TokenKeys
     guard: PrivacyGuard
-    documents: Documents
+    standings: Standings
     producer: BatchingProducer
     registry: RegistryLink
     rejections: Rejections
+    policies: TopicFollower

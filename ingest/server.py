@@ -21,14 +21,18 @@ from ingest.app import create_app
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
+from ingest.policies import PolicyBook
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registrations import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
+from ingest.standings import Standings
 from ingest.ticks import tick_forever
 from ingest.tokens import TokenKeys
+from ingest.topic_follower import TopicFollower
 from schemas.sealing import SealingKey
+from schemas.topics import POLICIES
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +66,10 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
         timeout_s=settings.produce_timeout_s,
         max_unacknowledged_bytes=settings.max_unacknowledged_bytes,
     )
-    async with producer, RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s) as registry:
+    book = PolicyBook(settings.heartbeat_interval_s)
+    policies = TopicFollower(settings.kafka, POLICIES, book.apply)
+    registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s)
+    async with producer, registry, policies:
         rejections = Rejections(producer, name, clock)
         edge = Edge(
             name=name,
@@ -70,10 +77,11 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             clock=clock,
             keys=TokenKeys.from_file(settings.token_keys_file),
             guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key),
-            documents=Documents(settings, sealing_key),
+            standings=Standings(book, Documents(settings, sealing_key)),
             producer=producer,
             registry=registry,
             rejections=rejections,
+            policies=policies,
         )
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),

@@ -17,6 +17,7 @@ import pyseto
 from pyseto import Key
 
 from ingest.errors import TokenError
+from ingest.groups import NO_GROUPS, Groups
 from schemas.signing import key_id
 
 MAX_TOKEN_CHARS = 2048
@@ -38,7 +39,11 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The client that a token speaks for."""
+    """The client that a token speaks for.
+
+    Attributes:
+        key_since_ms: since when the client has its key; 0 where that is not known.
+    """
 
     client_id: str
     public_key: bytes
@@ -46,6 +51,8 @@ class Identity:
     scopes: frozenset[str]
     key_epoch: int
     expires_s: int
+    groups: Groups = NO_GROUPS
+    key_since_ms: int = 0
 
 
 class TokenKeys:

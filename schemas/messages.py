@@ -230,16 +230,23 @@ class CertificateAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """One policy that applies to a client."""
+    """One policy that applies to a client. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation.
+
+    ``reporting`` says what to send: ``heartbeat``, ``sessions``, ``events``.
+    """
 
     policy_id: str
     version: int
     heartbeat_interval: int
-    reporting: list[str]
+    reporting: tuple[str, ...]
+    key_max_age_s: int | None = None
 
 
 class PolicySet(Struct, frozen=True, kw_only=True):
-    """``GET /clients/policies``: the policies in force, signed by the server over the body with a blank signature."""
+    """``GET /clients/policies``: signed by the server over the body with a blank signature.
+
+    All policies that select the client, in the order of their precedence: the first is in force.
+    """
 
     policy_version: int
     policies: list[Policy]

@@ -29,6 +29,7 @@ DEFAULT_VERSION = 1
 """The version while no policy has been written. Versions count for the whole installation and only rise."""
 
 PolicyId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Interval = Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)]
 LabelSelector = Annotated[str, Meta(max_length=128, pattern=r"\A[^=\x00-\x1f\x7f]+(=[^\x00-\x1f\x7f]*)?\Z")]
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class PolicyOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The body of ``policy.set``. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation."""
 
     policy_id: PolicyId
-    heartbeat_interval: Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)]
+    heartbeat_interval: Interval
     selector: Selector = Selector()
     reporting: Annotated[list[Reporting], Meta(max_length=3)] = msgspec.field(default_factory=lambda: list(Reporting))
     key_max_age_s: Annotated[int, Meta(ge=MIN_KEY_AGE_S, le=MAX_KEY_AGE_S)] | None = None
@@ -100,7 +101,7 @@ class StoredPolicy(Struct, frozen=True, kw_only=True):
 
     policy_id: str
     version: int
-    heartbeat_interval: int
+    heartbeat_interval: Interval
     selector: Selector
     body: PolicyBody
     timestamp: int

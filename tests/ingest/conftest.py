@@ -83,6 +83,7 @@ class RegistryDouble:
                 **{name: request[name] for name in ("request_id", "client_id", "edge", "timestamp")},
                 "outcome": "accepted" if known == request["public_key"] else "conflict",
                 "key_epoch": 1,
+                "details": "{}",
             }
             await self._producer.send(VERDICTS.name, codec.encode("verdict", verdict))
 
