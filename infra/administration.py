@@ -13,8 +13,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from infra.errors import BrokerUnreachable, NotDecided, OrderRefused
+from infra import run_file
+from infra.errors import BrokerUnreachable, NotDecided, NotRunning, OrderRefused
 from infra.kafka_probe import require_answer
+from infra.settings import InfraSettings
 from schemas import codec
 from schemas.errors import CodecError
 from schemas.topics import REGISTRATIONS, VERDICTS
@@ -58,6 +60,22 @@ async def order(
         raise BrokerUnreachable(f"The broker at {bootstrap} did not take the order: {type(error).__name__}.") from None
     finally:
         await consumer.stop()
+
+
+def bootstrap_of(settings: InfraSettings) -> str:
+    """The broker to give orders to: the one that the settings name, else that of the running ``viworks up``.
+
+    Raises:
+        NotRunning: neither is there.
+    """
+    content = None if settings.kafka else run_file.read(settings.data_dir)
+    found = settings.kafka or (content or {}).get("kafka")
+    if not found:
+        raise NotRunning(
+            f"Nothing is running in {settings.data_dir}: name its directory with --data, or a broker with --kafka"
+            " (VIWORKS_KAFKA)."
+        )
+    return str(found)
 
 
 def carried_out(verdict: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ InfraError
 ├── NotRunning
 ├── PartUnknown
 ├── ClientUnknown
+├── PolicyUnknown
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -80,7 +81,7 @@ class KeyFileInvalid(InfraError):
 
 
 class NotRunning(InfraError):
-    """``viworks status`` found no running supervisor."""
+    """A command that needs a running supervisor found none."""
 
 
 class PartUnknown(InfraError):
@@ -89,6 +90,10 @@ class PartUnknown(InfraError):
 
 class ClientUnknown(InfraError):
     """``viworks demo`` was asked for a client that is not one of the simulated ones."""
+
+
+class PolicyUnknown(InfraError):
+    """``viworks policy show`` was asked for a policy that does not exist."""
 
 
 class OrderRefused(InfraError):

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
 
 from ingest.errors import FollowerStalled
 from schemas import codec
@@ -39,7 +38,6 @@ class TopicFollower:
 
     Attributes:
         caught_up: whether everything that stood in the topic at the start has been applied.
-        failing: whether the last check found the broker away or the reading at a stop.
 
     Raises:
         FollowerStalled: on entering, where the topic cannot be read in time.
@@ -47,7 +45,7 @@ class TopicFollower:
 
     def __init__(self, bootstrap: str, topic: Topic, apply: Apply, timeout_s: float = 30.0) -> None:
         self.caught_up = False
-        self.failing = False
+        self._faulty = False
         self._bootstrap = bootstrap
         self._topic = topic
         self._apply = apply
@@ -74,6 +72,11 @@ class TopicFollower:
     ) -> None:
         await self._stop()
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last check found the broker away or the reading at a stop: what is known may be out of date."""
+        return self._faulty or (self._reader is not None and self._reader.done())
+
     async def _stop(self) -> None:
         if self._reader is not None:
             self._reader.cancel()
@@ -86,9 +89,9 @@ class TopicFollower:
                 async with self._consumer() as consumer:
                     await self._follow(consumer)
             except Exception as error:  # noqa: BLE001 - whatever a client library raises, the following goes on
-                if not self.failing:
+                if not self._faulty:
                     log.warning("following %s: %s", self._topic.name, type(error).__name__)
-                self.failing = True
+                self._faulty = True
             await asyncio.sleep(_PAUSE_S)
 
     @contextlib.asynccontextmanager
@@ -143,9 +146,9 @@ class TopicFollower:
         return all(self._positions.get(partition, 0) >= end for partition, end in ends.items())
 
     def _arrived(self) -> None:
-        if self.failing:
+        if self._faulty:
             log.info("following %s again", self._topic.name)
-        self.failing = False
+        self._faulty = False
         self.caught_up = True
         self._started.set()
 
@@ -159,7 +162,10 @@ class TopicFollower:
 
 
 async def _close(consumer: AIOKafkaConsumer) -> None:
-    """A broker that is away must not hold up the end."""
-    with contextlib.suppress(TimeoutError, KafkaError, OSError):
-        async with asyncio.timeout(_STALL_S):
-            await consumer.stop()
+    """End a consumer, within bounds, also while the broker is away."""
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({stopping}, timeout=_STALL_S)
+    # In aiokafka 0.14 a fetch that waits for its next attempt breaks the stop off by a CancelledError that nobody asked for:
+    # hence the task of its own, and the connections are closed here.
+    if stopping.cancel() or stopping.cancelled() or stopping.exception():
+        await consumer._client.close()
