@@ -12,6 +12,7 @@ import typer
 
 from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.parts import ENTRIES, run_part
+from infra.policy_commands import policy_app
 from infra.settings import InfraSettings
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 demo_app = typer.Typer(help="Steer the simulated clients of `up --demo N`.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
+app.add_typer(policy_app, name="policy")
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

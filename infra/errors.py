@@ -13,6 +13,9 @@ InfraError
 ├── NotRunning
 ├── PartUnknown
 ├── ClientUnknown
+├── PolicyUnknown
+├── OrderRefused
+├── NotDecided
 └── PartNotStarted
 """
 
@@ -78,7 +81,7 @@ class KeyFileInvalid(InfraError):
 
 
 class NotRunning(InfraError):
-    """``viworks status`` found no running supervisor."""
+    """A command that needs a running supervisor found none."""
 
 
 class PartUnknown(InfraError):
@@ -87,6 +90,18 @@ class PartUnknown(InfraError):
 
 class ClientUnknown(InfraError):
     """``viworks demo`` was asked for a client that is not one of the simulated ones."""
+
+
+class PolicyUnknown(InfraError):
+    """``viworks policy show`` was asked for a policy that does not exist."""
+
+
+class OrderRefused(InfraError):
+    """The registry refused an administrator's order; says why."""
+
+
+class NotDecided(InfraError):
+    """No verdict on an administrator's order came in time."""
 
 
 class PartNotStarted(InfraError):

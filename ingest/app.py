@@ -20,10 +20,13 @@ def create_app(edge: Edge) -> RouteTable:
     """The application over a running edge's parts."""
 
     async def ready(_: Request) -> Response:
-        available = edge.producer.available
-        return JSONResponse(
-            {"ready": available, "parts": {"kafka": "ok" if available else "away"}}, 200 if available else 503
-        )
+        parts = {
+            "kafka": "ok" if edge.producer.available else "away",
+            "registry": "ok" if edge.registry.alive else "away",
+            **{name: "stale" if follower.failing else "ok" for name, follower in edge.followers.items()},
+        }
+        is_ready = all(state == "ok" for state in parts.values())
+        return JSONResponse({"ready": is_ready, "parts": parts}, 200 if is_ready else 503)
 
     app = Starlette(
         routes=[Route("/livez", _alive), Route("/readyz", ready)],

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingest.authentication import Authenticator
 from ingest.clock import Clock
-from ingest.documents import Documents
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
+from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
 from ingest.tokens import TokenKeys
+from ingest.topic_follower import TopicFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,9 @@ class Edge:
     keys: TokenKeys
     authenticator: Authenticator
     guard: PrivacyGuard
-    documents: Documents
+    standings: Standings
     producer: BatchingProducer
     registry: RegistryLink
     rejections: Rejections
     signals: TamperSignals
+    followers: Mapping[str, TopicFollower]

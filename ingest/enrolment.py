@@ -63,7 +63,7 @@ async def register(edge: Edge, request: SignedRequest[ClientRegistration], prese
         client_id=message.client_id,
         api_key=granted.text,
         expires_at=granted.expires_at_ms,
-        config=edge.documents.config,
+        config=edge.standings.of(groups).config,
         certificate=details.get("certificate", msgspec.UNSET),
     )
     return Answer(201, msgspec.json.encode(answer), SECRET)

@@ -3,6 +3,7 @@
     EdgeError
     ├── PrivateKeyFound                the SOC's private key lies on the server, which therefore does not start
     ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
+    ├── FollowerStalled                a topic that every edge must know cannot be read; retryable by a new start
     └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
         ├── NotFound 404, MethodNotAllowed 405
         ├── UnsupportedMediaType 415, BodyTooLarge 413
@@ -38,6 +39,10 @@ class PrivateKeyFound(EdgeError):
 
 class TokenError(EdgeError):
     """The API key is not one of ours, or no longer counts."""
+
+
+class FollowerStalled(EdgeError):
+    """A topic whose content every edge must know cannot be read in time."""
 
 
 class Problem(EdgeError):

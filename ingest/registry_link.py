@@ -66,6 +66,11 @@ class RegistryLink:
                 await self._reader
         await self._consumer.stop()
 
+    @property
+    def alive(self) -> bool:
+        """Whether verdicts are being read."""
+        return self._reader is not None and not self._reader.done()
+
     async def ask(self, schema: str, key: str, record: dict[str, Any]) -> Verdict:
         """Put a record of this schema to the owner of the key and return its verdict.
 

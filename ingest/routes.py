@@ -169,7 +169,7 @@ class _Endpoint:
         target = scope["raw_path"] + (b"?" + query if query else b"")
         strict = self._edge.settings.privacy_mode is PrivacyMode.STRICT
         extract.verify_get(target.decode("latin-1"), headers, identity, self._now_ms(), strict=strict)
-        answer: Answer = self._row.handler(self._edge, headers.get(b"if-none-match"))
+        answer: Answer = self._row.handler(self._edge, identity, headers.get(b"if-none-match"))
         return answer
 
     def _count(self, status: int) -> None:

@@ -23,6 +23,7 @@ from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
 from ingest.key_reload import reload_token_keys
+from ingest.policies import PolicyBook
 from ingest.privacy import PrivacyGuard
 from ingest.private_keys import refuse_private_key
 from ingest.producer import BatchingProducer
@@ -30,12 +31,13 @@ from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.revocations import Revocations
 from ingest.settings import EdgeSettings
+from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
 from ingest.ticks import tick_forever
 from ingest.tokens import TokenKeys
 from ingest.topic_follower import TopicFollower
 from schemas.sealing import SealingKey
-from schemas.topics import REVOCATIONS
+from schemas.topics import POLICIES, REVOCATIONS
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +75,11 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
     )
     keys = TokenKeys.from_file(settings.token_keys_file)
     revocations = Revocations(settings.token_lifetime_s)
-    follower = TopicFollower(settings.kafka, REVOCATIONS, lambda key, record: revocations.apply(key, record, clock()))
+    revoked = TopicFollower(settings.kafka, REVOCATIONS, lambda key, record: revocations.apply(key, record, clock()))
+    book = PolicyBook(settings.heartbeat_interval_s)
+    policies = TopicFollower(settings.kafka, POLICIES, book.apply)
     registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s)
-    async with producer, registry, follower:
+    async with producer, registry, revoked, policies:
         rejections = Rejections(producer, name, clock)
         edge = Edge(
             name=name,
@@ -84,11 +88,12 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             keys=keys,
             authenticator=Authenticator(keys, revocations),
             guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key),
-            documents=Documents(settings, sealing_key),
+            standings=Standings(book, Documents(settings, sealing_key)),
             producer=producer,
             registry=registry,
             rejections=rejections,
             signals=TamperSignals(producer, sealing_key, name, clock),
+            followers={"revocations": revoked, "policies": policies},
         )
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),

@@ -19,11 +19,11 @@ from processors.registry_agent import RegistryAgent
 from processors.settings import ProcessorSettings
 from processors.tables import ChangelogTable
 from processors.watermark import ClockLimits
-from schemas.topics import CLIENTS, ENROLMENTS, EVENTS, HEARTBEATS, LIVENESS, PARTITIONS, REGISTRATIONS, Topic
+from schemas.topics import CLIENTS, ENROLMENTS, EVENTS, HEARTBEATS, LIVENESS, PARTITIONS, POLICIES, REGISTRATIONS, Topic
 
 Handler = Callable[[int, Records], Awaitable[None]]
 
-REGISTRY_TABLES = {"clients": CLIENTS, "enrolments": ENROLMENTS}
+REGISTRY_TABLES = {"clients": CLIENTS, "enrolments": ENROLMENTS, "policies": POLICIES}
 INPUTS = (REGISTRATIONS, HEARTBEATS, EVENTS)
 
 

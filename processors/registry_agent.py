@@ -14,12 +14,12 @@ from processors.decoding import decoded
 from processors.errors import CertificateNotIssued
 from processors.issuer import Issuer
 from processors.outbox import Outbox, Outgoing, alerting, keyed
-from processors.registry import administration, certificates, client_keys, enrolment, registration
+from processors.registry import administration, certificates, client_keys, enrolment, policies, registration
 from processors.registry.decision import Decide, Decision, Outcome, Record, States, verdict
 from processors.rounds import rounds
 from processors.tables import ChangelogTable
 from schemas import codec
-from schemas.topics import CLIENTS, ENROLMENTS, REGISTRATIONS, REVOCATIONS, VERDICTS, Topic
+from schemas.topics import CLIENTS, ENROLMENTS, POLICIES, REGISTRATIONS, REVOCATIONS, VERDICTS, Topic
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ COMMANDS = {
     "client.allow_key": Kind(CLIENTS, "subject", administration.allow_key),
     "enrolment.create": Kind(ENROLMENTS, "subject", enrolment.create),
     "enrolment.revoke": Kind(ENROLMENTS, "subject", enrolment.revoke),
+    "policy.set": Kind(POLICIES, "subject", policies.set_policy),
+    "policy.delete": Kind(POLICIES, "subject", policies.delete_policy),
 }
 
 

@@ -256,16 +256,23 @@ class CertificateAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """One policy that applies to a client."""
+    """One policy that applies to a client. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation.
+
+    ``reporting`` says what to send: ``heartbeat``, ``sessions``, ``events``.
+    """
 
     policy_id: str
     version: int
     heartbeat_interval: int
-    reporting: list[str]
+    reporting: tuple[str, ...]
+    key_max_age_s: int | None = None
 
 
 class PolicySet(Struct, frozen=True, kw_only=True):
-    """``GET /clients/policies``: the policies in force, signed by the server over the body with a blank signature."""
+    """``GET /clients/policies``: signed by the server over the body with a blank signature.
+
+    All policies that select the client, in the order of their precedence: the first is in force.
+    """
 
     policy_version: int
     policies: list[Policy]
@@ -299,7 +306,7 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     try:
         message: M = _DECODERS[kind].decode(body)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from None
+        raise invalid_message(str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise NotJson("the body is not well-formed JSON") from None
     nested = _NESTED.get(kind)
@@ -308,7 +315,8 @@ def decode_message(body: bytes, kind: type[M]) -> M:
     return message
 
 
-def _invalid(text: str) -> InvalidMessage:
+def invalid_message(text: str) -> InvalidMessage:
+    """What is wrong and where, from the text of a ``msgspec.ValidationError``; without the value that was found."""
     path = _PATH.search(text)
     member = path.group(1) if path else ""
     detail = text[: path.start()] if path else text

@@ -25,6 +25,7 @@ _ADDRESSES = ("source_ip", "target_ip")
 INVALID_API_KEY = "urn:viworks:problem:invalid-api-key"
 
 T = TypeVar("T")
+D = TypeVar("D", ClientConfig, PolicySet)
 
 
 def system_clock() -> int:
@@ -84,6 +85,7 @@ class Client:
         self._transport = transport or HttpTransport(base_url)
         self._clock = clock
         self._sealing_key = sealing_key
+        self._policy_version = 0
 
     async def __aenter__(self) -> Client:
         return self
@@ -219,12 +221,17 @@ class Client:
         return event_id
 
     async def config(self) -> ClientConfig:
-        """Fetch the configuration; the server's signature is checked. Raises Unreachable, Refused, AnswerNotTrusted."""
-        return self._trusted(await self._get("config"), ClientConfig)
+        """Fetch the configuration.
+
+        Raises:
+            Unreachable, Refused.
+            AnswerNotTrusted: not signed by the server, or older than one that was fetched before.
+        """
+        return self._newest(self._trusted(await self._get("config"), ClientConfig))
 
     async def policies(self) -> PolicySet:
-        """Fetch the policies; the server's signature is checked. Raises Unreachable, Refused, AnswerNotTrusted."""
-        return self._trusted(await self._get("policies"), PolicySet)
+        """Fetch the policies that select this client: the first is in force. Raises as ``config``."""
+        return self._newest(self._trusted(await self._get("policies"), PolicySet))
 
     async def _post(self, resource: str, message: Mapping[str, Any]) -> Response:
         body, signature = self._sign(message)
@@ -282,6 +289,13 @@ class Client:
         except ContractError as error:
             raise AnswerNotTrusted(f"the server's signature does not hold: {error}") from None
         return _read(response.body, kind)
+
+    def _newest(self, document: D) -> D:
+        """Only signed documents count: a version that anybody could have written would shut out the true ones."""
+        if document.policy_version < self._policy_version:
+            raise AnswerNotTrusted("the server's policies are older than those that it gave before")
+        self._policy_version = document.policy_version
+        return document
 
 
 def _accepted(response: Response) -> Response:

@@ -42,7 +42,7 @@ async def test_the_four_examples_are_accepted_and_each_is_one_record(probe: Topi
     counts = [len(await probe.records(name, client.client_id)) for name in ("registration", "heartbeat", "session", "event")]
     assert statuses == [201, 202, 202, 202]
     assert counts == [1, 1, 1, 1]
-    assert beat.headers["x-policy-version"] == "1"
+    assert beat.headers["x-policy-version"] == str(registered.json()["config"]["policy_version"])
     assert registered.json()["config"]["heartbeat_interval"] == 30
 
 

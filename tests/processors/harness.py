@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from processors import worker
 from processors.settings import ProcessorSettings
 from schemas import codec
-from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, HEARTBEATS, LIVENESS, VERDICTS, Topic
+from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, HEARTBEATS, LIVENESS, POLICIES, REGISTRATIONS, VERDICTS, Topic
 from tests.deadline import eventually
 from tests.processors.samples import now_ms
 
 TICK_S = 0.1
-OUTPUTS = (VERDICTS, CLIENTS, AUDIT, ALERTS, LIVENESS, DLQ)
+OUTPUTS = (VERDICTS, CLIENTS, AUDIT, ALERTS, LIVENESS, POLICIES, DLQ)
 
 
 def worker_settings(bootstrap: str, directory: Path, **changes: Any) -> ProcessorSettings:
@@ -82,6 +82,10 @@ class Lab:
     async def send(self, topic: Topic, record: dict[str, Any]) -> None:
         value = codec.encode(topic.schemas[0], record)
         await self.producer.send_and_wait(topic.name, value, key=record["client_id"].encode())
+
+    async def order(self, command: dict[str, Any]) -> None:
+        """Write an administrator's command."""
+        await self.send_raw(REGISTRATIONS, command["subject"], codec.encode("command", command))
 
     async def send_raw(self, topic: Topic, key: str, value: bytes | None) -> None:
         await self.producer.send_and_wait(topic.name, value, key=key.encode())

@@ -25,6 +25,7 @@ class FakeServer:
         self.refusal: Response | None = None
         self.signing_seed = POLICY_SEED
         self.privacy_mode = "seal"
+        self.policy_version = 7
         self._keys: dict[str, bytes] = {}
         self._valid = ""
 
@@ -71,7 +72,8 @@ class FakeServer:
         client_id = headers["X-Client-ID"]
         signed = signing.get_request_bytes(target, client_id, headers["X-Timestamp"])
         signing.verify(signed, signing.decode_signature(headers["X-Signature"]), self._keys[client_id])
-        policies = {"policy_version": 7, "policies": [], "key_id": "k", "signature": ""}
+        policy = {"policy_id": "p", "version": 2, "heartbeat_interval": 60, "reporting": ["events"], "later": "member"}
+        policies = {"policy_version": self.policy_version, "policies": [policy], "key_id": "k", "signature": ""}
         return Response(200, {}, signing.sign_body(msgspec.json.encode(policies), self.signing_seed)[0])
 
     def _verified(self, body: bytes, headers: Mapping[str, str] | None) -> dict[str, Any]:

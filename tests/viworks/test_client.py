@@ -101,6 +101,20 @@ async def test_policies_are_taken_only_with_the_servers_signature() -> None:
             await client.policies()
 
 
+async def test_older_policies_are_not_taken_though_the_server_signed_them() -> None:
+    server = FakeServer()
+    async with client_of(server) as client:
+        await client.register()
+        [policy] = (await client.policies()).policies
+        assert (policy.heartbeat_interval, policy.reporting, policy.key_max_age_s) == (60, ("events",), None)
+        server.policy_version = 6
+        with pytest.raises(AnswerNotTrusted, match="older"):
+            await client.policies()
+        for version in (7, 8):
+            server.policy_version = version
+            assert (await client.policies()).policy_version == version
+
+
 def test_a_key_file_is_private_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "client.key"
     made = Identity.load_or_create(path, "c-1")

@@ -1,0 +1,96 @@
+"""``viworks policy``: show and change what clients are told. Changes are orders to the registry, over Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.errors import PolicyUnknown
+from infra.settings import InfraSettings
+from schemas.commands import POLICIES
+
+policy_app = typer.Typer(help="Show and change policies.", no_args_is_help=True)
+
+_PolicyId = Annotated[str, typer.Argument(metavar="POLICY_ID", help="Letters, digits, and . _ - inside; up to 64.")]
+_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
+_Kafka = Annotated[
+    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
+]
+_Actor = Annotated[str | None, typer.Option("--actor", help="Who gives the order; default: your user name.")]
+
+
+@policy_app.command(name="list")
+def list_policies(data: _Data = None, kafka: _Kafka = None) -> None:
+    """List the policies; where several apply to a client, the uppermost is in force."""
+    from infra.policy_list import as_table, read_policies
+
+    for line in as_table(asyncio.run(read_policies(_bootstrap(data, kafka)))):
+        typer.echo(line)
+
+
+@policy_app.command()
+def show(policy_id: _PolicyId, data: _Data = None, kafka: _Kafka = None) -> None:
+    """Show a policy as JSON."""
+    from infra.policy_list import as_json, read_policies
+
+    for policy in asyncio.run(read_policies(_bootstrap(data, kafka))):
+        if policy.policy_id == policy_id:
+            typer.echo(as_json(policy))
+            return
+    raise PolicyUnknown("There is no such policy: `viworks policy list` shows those that there are.")
+
+
+@policy_app.command(name="set")
+def set_policy(  # noqa: PLR0913 - one option a member of the policy
+    policy_id: _PolicyId,
+    interval: Annotated[int, typer.Option("--interval", metavar="SECONDS", help="Between heartbeats, 15 to 300.")],
+    capability: Annotated[str | None, typer.Option(help="Only for clients with this capability.")] = None,
+    node_id: Annotated[str | None, typer.Option("--node-id", help="Only for clients of this node.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME[=VALUE]", help="Only for clients with this label, of any value without =.")
+    ] = None,
+    reporting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="heartbeat|sessions|events", help="What to report; may be repeated. Default: all."),
+    ] = None,
+    key_max_age: Annotated[
+        int | None, typer.Option("--key-max-age", metavar="SECONDS", help="Ask for another key after that; 3600 or more.")
+    ] = None,
+    priority: Annotated[int, typer.Option(help="Decides between equally specific policies; -1000 to 1000.")] = 0,
+    data: _Data = None,
+    kafka: _Kafka = None,
+    actor: _Actor = None,
+) -> None:
+    """Write a policy, new or in place of the one of that id. It applies to clients of which every given member holds."""
+    members = {"capability": capability, "node_id": node_id, "label": label}
+    body: dict[str, Any] = {
+        "policy_id": policy_id,
+        "heartbeat_interval": interval,
+        "selector": {name: value for name, value in members.items() if value is not None},
+        "key_max_age_s": key_max_age,
+        "priority": priority,
+    }
+    _order("policy.set", body | ({"reporting": reporting} if reporting else {}), _bootstrap(data, kafka), actor)
+
+
+@policy_app.command()
+def delete(policy_id: _PolicyId, data: _Data = None, kafka: _Kafka = None, actor: _Actor = None) -> None:
+    """Delete a policy; its version stays used."""
+    _order("policy.delete", {"policy_id": policy_id}, _bootstrap(data, kafka), actor)
+
+
+def _bootstrap(data: Path | None, kafka: str | None) -> str:
+    from infra.administration import bootstrap_of
+
+    return bootstrap_of(InfraSettings.load(data_dir=data, kafka=kafka))
+
+
+def _order(action: str, body: dict[str, Any], bootstrap: str, actor: str | None) -> None:
+    from infra.administration import carried_out, order, user_name
+
+    verdict = asyncio.run(order(bootstrap, POLICIES, action, body, actor or user_name()))
+    details = carried_out(verdict)
+    typer.echo(f"{action} {details['policy_id']}: version {details['version']}")

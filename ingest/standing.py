@@ -1,0 +1,53 @@
+"""What an edge tells clients for whom the same policies hold: computed once, sent often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import msgspec
+
+from ingest.documents import Document, Documents
+from ingest.policies import Effective
+from schemas.messages import ClientConfig
+
+ROTATION_DUE = b"x-key-rotation"
+
+
+class Standing:
+    """The answers for the clients of a standing.
+
+    Attributes:
+        interval_ms: how often they are to send a heartbeat.
+        heartbeat_body: of the answer to a heartbeat; it names the policy version.
+        headers: of every answer that depends on the policies.
+        config: as it stands in the answer to a registration.
+    """
+
+    def __init__(self, effective: Effective, documents: Documents) -> None:
+        version = str(effective.version).encode()
+        self.interval_ms = effective.interval_s * 1000
+        self.heartbeat_body = msgspec.json.encode({"status": "accepted", "policy_version": effective.version})
+        self.headers: Mapping[bytes, bytes] = {b"x-policy-version": version}
+        self.config: ClientConfig = documents.config(effective)
+        self._due_headers: Mapping[bytes, bytes] = {**self.headers, ROTATION_DUE: b"due"}
+        self._key_max_age_ms = (effective.key_max_age_s or 0) * 1000
+        self._effective = effective
+        self._documents = documents
+
+    def heartbeat_headers(self, key_since_ms: int, now_ms: int) -> Mapping[bytes, bytes]:
+        """The headers of the answer to a heartbeat: a key older than the policy allows is to be rotated.
+
+        Args:
+            key_since_ms: since when the client has its key; 0 where that is not known.
+        """
+        due = self._key_max_age_ms and key_since_ms and now_ms - key_since_ms > self._key_max_age_ms
+        return self._due_headers if due else self.headers
+
+    @cached_property
+    def signed_config(self) -> Document:
+        return self._documents.signed_config(self._effective)
+
+    @cached_property
+    def signed_policies(self) -> Document:
+        return self._documents.signed_policies(self._effective)
