@@ -87,6 +87,7 @@ def test_a_deletion_brings_the_default_back_and_no_older_version() -> None:
 def test_nothing_takes_a_newer_version_back() -> None:
     book = book_of(policy_record("p", 5, heartbeat_interval=100), policy_record("p", 4), policy_record("p", 5))
     book.apply("p", None)
+    book.apply("p", policy_record("p", 4))
     book.apply("other", policy_record("p", 9))
     assert (book.effective(CLIENT).interval_s, book.version, book.changes) == (100, 5, 1)
 
