@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from infra.errors import ClientUnknown, InfraError, NotRunning
+from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.settings import InfraSettings
@@ -25,6 +26,10 @@ app = typer.Typer(
 demo_app = typer.Typer(help="Steer the simulated clients of `up --demo N`.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
 app.add_typer(policy_app, name="policy")
+app.add_typer(clients_app, name="clients")
+app.add_typer(keys_app, name="keys")
+app.command()(enroll)
+app.command()(unenroll)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

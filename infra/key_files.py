@@ -16,6 +16,8 @@ from infra.durable_files import private_directory, write_atomically
 from infra.errors import KeyFileInvalid
 
 _KEY_BYTES = 32
+# The longest that VIWORKS_TOKEN_LIFETIME_S can be.
+_TOKEN_LIFE_MS = 366 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,30 @@ def ensure_keys(data_dir: Path) -> KeyFiles:
     _ensure(files.storage_key, secrets.token_hex(_KEY_BYTES))
     _ensure_sealing_pair(files)
     return files
+
+
+def rotate_token_keys(data_dir: Path, now_ms: int, delay_s: float) -> str:
+    """Put a new key in front of the token keys and return its id; it makes tokens after ``delay_s`` seconds.
+
+    Keys that have not made a token for longer than any token lives are dropped.
+
+    Raises:
+        KeyFileInvalid: the file is missing or cannot be read.
+    """
+    path = data_dir / "secrets" / "token-keys.json"
+    try:
+        entries = json.loads(path.read_bytes())
+        successors = [entry.get("active_from", 0) for entry in entries]
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise KeyFileInvalid(f"{path} cannot be read: {type(error).__name__}.") from None
+    # A key of the list is in use until the one before it takes over.
+    of_use = [
+        entry for number, entry in enumerate(entries) if not number or successors[number - 1] > now_ms - _TOKEN_LIFE_MS
+    ]
+    kid = secrets.token_hex(4)
+    entry = {"kid": kid, "key": _random_base64(), "active_from": now_ms + int(delay_s * 1000)}
+    write_atomically(path, json.dumps([entry, *of_use]).encode())
+    return kid
 
 
 def _paths(data_dir: Path, own: Path) -> KeyFiles:

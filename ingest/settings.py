@@ -52,7 +52,7 @@ class EdgeSettings(BaseSettings):
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     enrolment_mode: EnrolmentMode = EnrolmentMode.OPEN
     key_overlap_s: int = Field(default=86_400, ge=0)
-    token_lifetime_s: int = Field(default=30 * 86_400, ge=60)
+    token_lifetime_s: int = Field(default=30 * 86_400, ge=60, le=366 * 86_400)
     tick_interval_s: float = Field(default=0.5, gt=0)
     rejection_interval_s: float = Field(default=1.0, gt=0)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MISSED_HEARTBEATS = 3
+# Two heartbeats no further apart than so many intervals show that the client knows the interval.
+_KEPT_WITHIN = 2
 
 ONLINE, OFFLINE, MAINTENANCE, ERROR = "online", "offline", "maintenance", "error"
 HEARTBEAT, MISSED, REPORTED = "heartbeat", "missed_heartbeats", "reported"
@@ -70,9 +72,17 @@ def on_heartbeat(state: ClientState | None, beat: Heartbeat) -> tuple[ClientStat
         return state, False
     reason = HEARTBEAT if beat.status == ONLINE else REPORTED
     received_at = beat.received_at if state is None else max(beat.received_at, state.last_heartbeat)
-    new = ClientState(beat.status, reason, received_at, beat.timestamp, beat.interval_ms)
+    new = ClientState(beat.status, reason, received_at, beat.timestamp, _acknowledged_interval_ms(state, beat))
     changed = state is None or (new.state, new.reason, new.interval_ms) != (state.state, state.reason, state.interval_ms)
     return new, changed
+
+
+def _acknowledged_interval_ms(state: ClientState | None, beat: Heartbeat) -> int:
+    """A shorter interval counts once the client keeps it: until then its silence is judged by the longer one."""
+    if state is None or beat.interval_ms >= state.interval_ms:
+        return beat.interval_ms
+    kept = beat.received_at - state.last_heartbeat <= _KEPT_WITHIN * beat.interval_ms
+    return beat.interval_ms if kept else state.interval_ms
 
 
 def on_deadline(state: ClientState) -> ClientState:

@@ -60,6 +60,7 @@ class Client:
         base_url: scheme, host and port of the edge.
         transport: in place of HTTP to ``base_url``.
         clock: milliseconds since the epoch.
+        enrolment_token: what ``viworks enroll`` printed, where the server enrols by invitation.
         sealing_key: the SOC's public key; otherwise the one that the registration's answer names.
     """
 
@@ -75,6 +76,7 @@ class Client:
         transport: Transport | None = None,
         clock: Callable[[], int] = system_clock,
         sealing_key: SealingKey | None = None,
+        enrolment_token: str | None = None,
     ) -> None:
         self.identity = identity
         self.registration: RegistrationAnswer | None = None
@@ -85,6 +87,7 @@ class Client:
         self._transport = transport or HttpTransport(base_url)
         self._clock = clock
         self._sealing_key = sealing_key
+        self._enrolment_token = enrolment_token
         self._policy_version = 0
 
     async def __aenter__(self) -> Client:
@@ -108,6 +111,8 @@ class Client:
         message = self._registration_message()
         body, signature = self._sign(message)
         headers = {"Content-Type": "application/json", "X-Signature": signature}
+        if self._enrolment_token is not None:
+            headers["X-Enrolment-Token"] = self._enrolment_token
         response = await self._transport.request("POST", f"{BASE_PATH}/clients/register", headers, body)
         self.registration = _read(_accepted(response).body, RegistrationAnswer)
         if self._sealing_key is None:

@@ -113,7 +113,21 @@ def test_a_missing_client_that_says_goodbye_is_no_longer_missing() -> None:
     assert fleet.tick(9_000) == []
 
 
-def test_a_shorter_interval_counts_at_once_and_is_persisted() -> None:
+def test_a_client_that_has_not_heard_of_a_shorter_interval_is_not_offline() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100, interval=4_000)
+    for at in (1_500, 3_000):
+        fleet.tick(at)
+    assert fleet.beat(4_100, interval=500) == []
+    for at in (5_500, 7_000, 8_000):
+        assert fleet.tick(at) == []
+    fleet.beat(8_100, interval=500)
+    assert fleet.beat(8_600, interval=500) == ["c online heartbeat"]  # now it keeps the new one
+    assert fleet.tick(10_300) == ["c offline missed_heartbeats"]
+
+
+def test_a_shorter_interval_that_is_kept_counts_and_is_persisted() -> None:
     fleet = Fleet()
     fleet.tick(0)
     fleet.beat(100, interval=4_000)
@@ -214,7 +228,10 @@ class Oracle:
             return
         reason = "heartbeat" if each.status == "online" else "reported"
         received = max(each.received_at, known.last_heartbeat if known else 0)
-        self.clients[each.client_id] = ClientState(each.status, reason, received, each.timestamp, each.interval_ms)
+        interval = each.interval_ms
+        if known and known.interval_ms > interval and each.received_at > known.last_heartbeat + 2 * interval:
+            interval = known.interval_ms
+        self.clients[each.client_id] = ClientState(each.status, reason, received, each.timestamp, interval)
 
     def tick(self, at: int) -> None:
         if at - self.watermark > LIMITS.gap_ms:
