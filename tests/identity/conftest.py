@@ -1,0 +1,91 @@
+"""Edges and a registry worker on a broker of their own: here the registry is the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from infra import administration
+from infra.kafka import EmbeddedKafka
+from infra.key_files import KeyFiles, ensure_keys
+from infra.pki import PkiFiles, ensure_pki
+from infra.ports import free_port
+from infra.topics import create_topics
+from ingest.settings import EdgeSettings
+from tests.ingest.conftest import edge_settings, serving
+from tests.processors.harness import worker_settings, working
+from tests.topic_probe import TopicProbe
+
+OVERLAP_S = 2
+
+
+@dataclass
+class Site:
+    """An installation: its broker, keys, certificate authority and registry."""
+
+    bootstrap: str
+    keys: KeyFiles
+    pki: PkiFiles
+
+    def settings(self, **changes: Any) -> EdgeSettings:
+        return edge_settings(self.bootstrap, self.keys, **{"key_overlap_s": OVERLAP_S, **changes})
+
+    async def order(self, subject: str, action: str, **body: Any) -> dict[str, Any]:
+        return await administration.order(self.bootstrap, subject, action, body, "tester")
+
+
+@contextlib.asynccontextmanager
+async def edge(settings: EdgeSettings) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a running edge."""
+    limits = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
+    async with (
+        serving(settings) as url,
+        httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits) as http,
+    ):
+        yield http
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    directory: Path = tmp_path_factory.mktemp("site")
+    broker = EmbeddedKafka(directory, free_port())
+    await broker.start()
+    try:
+        await create_topics(broker.bootstrap, 1)
+        pki = ensure_pki(directory / "data")
+        settings = worker_settings(
+            broker.bootstrap,
+            directory,
+            ca_cert_file=pki.ca_cert,
+            ca_key_file=pki.ca_key,
+            crl_file=pki.revocation_list,
+        )
+        async with working(settings):
+            yield Site(broker.bootstrap, ensure_keys(directory / "data"), pki)
+    finally:
+        await broker.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def edges(site: Site) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
+    """Two edge processes' worth of edges, as a load balancer would have behind it."""
+    async with edge(site.settings()) as first, edge(site.settings()) as second:
+        yield first, second
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def site_probe(site: Site) -> AsyncIterator[TopicProbe]:
+    async with TopicProbe(site.bootstrap) as started:
+        yield started
+
+
+async def gather(*work: Any) -> list[Any]:
+    return list(await asyncio.gather(*work))
