@@ -12,6 +12,7 @@ from ingest.documents import POLICY_VERSION, Document
 from ingest.edge import Edge
 from ingest.errors import IdentityConflict, RegistrationReplayed
 from ingest.extract import SignedRequest
+from ingest.producer import partition_for
 from ingest.records import event_record, heartbeat_record, registration_record, session_record
 from schemas import codec
 from schemas.messages import ClientRegistration, Heartbeat, RegistrationAnswer, SecurityEvent, SessionReport
@@ -20,7 +21,6 @@ from schemas.topics import EVENTS, HEARTBEATS, SESSIONS, Topic
 _ACCEPTED = b'{"status":"accepted"}'
 _HEARTBEAT_ACCEPTED = msgspec.json.encode({"status": "accepted", "policy_version": POLICY_VERSION})
 _POLICY_HEADERS = {b"x-policy-version": str(POLICY_VERSION).encode()}
-_encode_heartbeat = codec.encoder("heartbeat")
 _encode_session = codec.encoder("session")
 _encode_event = codec.encoder("event")
 
@@ -32,6 +32,9 @@ class Answer:
     status: int
     body: bytes
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+_HEARTBEAT_STORED = Answer(202, _HEARTBEAT_ACCEPTED, _POLICY_HEADERS)
 
 
 async def register(edge: Edge, request: SignedRequest[ClientRegistration]) -> Answer:
@@ -60,9 +63,10 @@ def _registered(edge: Edge, request: SignedRequest[ClientRegistration], key_epoc
 
 async def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Answer:
     """202 once Kafka has the heartbeat; names the current policy version."""
-    record = heartbeat_record(request, edge.name, edge.settings.heartbeat_interval_s * 1000)
-    await _store(edge, HEARTBEATS, record["client_id"], _encode_heartbeat(record))
-    return Answer(202, _HEARTBEAT_ACCEPTED, _POLICY_HEADERS)
+    value = heartbeat_record(request, edge.name, edge.settings.heartbeat_interval_s * 1000)
+    key = request.message.client_id.encode()
+    await edge.producer.enqueue(HEARTBEATS, partition_for(key, HEARTBEATS.partitions), key, value)
+    return _HEARTBEAT_STORED
 
 
 async def session(edge: Edge, request: SignedRequest[SessionReport]) -> Answer:
