@@ -21,6 +21,7 @@ from ingest.app import create_app
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
+from ingest.garbage_collection import lasting_objects_spared
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registrations import RegistryLink
@@ -114,7 +115,8 @@ async def _listen(app: ASGIApp, settings: EdgeSettings, ready: Callable[[], None
             tasks.append(asyncio.create_task(listeners[-1].serve([bound])))
             await started.wait()
         ready()
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
+        with lasting_objects_spared():
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
     finally:
         for listener in listeners:
             listener.should_exit = True
