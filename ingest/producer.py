@@ -77,6 +77,8 @@ class BatchingProducer:
         self._busy: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._overdue = 0
+        self._round: asyncio.TimerHandle | None = None
+        self._last_round_s = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._rebuilding: asyncio.Lock = asyncio.Lock()
 
@@ -126,20 +128,27 @@ class BatchingProducer:
         batch.records.append((key, value))
         batch.size += size
         self._bytes += size
-        if batch.size >= _MAX_BATCH_BYTES:
-            self._flush_if_free(lane, batch)
+        if batch.size >= _MAX_BATCH_BYTES and lane not in self._busy:
+            self._flush(lane)
         return batch.acknowledged
 
     def _open_batch(self, lane: tuple[str, int]) -> _Batch:
         loop = asyncio.get_running_loop()
         batch = self._open[lane] = _Batch()
         batch.timer = loop.call_later(self._timeout_s, self._is_overdue, batch)
-        loop.call_later(self._linger_s, self._flush_if_free, lane, batch)
+        self._plan_round()
         return batch
 
-    def _flush_if_free(self, lane: tuple[str, int], batch: _Batch) -> None:
-        """While the lane's last batch is under way the next one goes on filling."""
-        if self._open.get(lane) is batch and lane not in self._busy:
+    def _plan_round(self) -> None:
+        if self._round is None:
+            loop = asyncio.get_running_loop()
+            self._round = loop.call_at(max(loop.time(), self._last_round_s + self._linger_s), self._flush_round)
+
+    def _flush_round(self) -> None:
+        """All lanes leave in one request. While a lane's last batch is under way its next one goes on filling."""
+        self._round = None
+        self._last_round_s = asyncio.get_running_loop().time()
+        for lane in [lane for lane in self._open if lane not in self._busy]:
             self._flush(lane)
 
     def _flush(self, lane: tuple[str, int]) -> None:
@@ -160,7 +169,7 @@ class BatchingProducer:
             self._settle(batch, None)
         self._busy.discard(lane)
         if lane in self._open:
-            self._flush(lane)
+            self._plan_round()
 
     async def _produce(self, lane: tuple[str, int], batch: _Batch) -> None:
         """Hand over the whole batch, then wait for its acknowledgements."""
