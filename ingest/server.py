@@ -26,6 +26,7 @@ from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registrations import RegistryLink
 from ingest.rejections import Rejections
+from ingest.response_cycle import OneWriteProtocol
 from ingest.settings import EdgeSettings
 from ingest.ticks import tick_forever
 from ingest.tokens import TokenKeys
@@ -136,7 +137,7 @@ def _bindings(app: ASGIApp, settings: EdgeSettings) -> list[tuple[uvicorn.Config
 def _config(app: ASGIApp, settings: EdgeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
