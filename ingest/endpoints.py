@@ -6,6 +6,7 @@ from ingest.answer import Answer
 from ingest.documents import Document
 from ingest.edge import Edge
 from ingest.extract import SignedRequest
+from ingest.producer import partition_for
 from ingest.records import event_record, heartbeat_record, session_record
 from ingest.standing import Standing
 from ingest.tokens import Identity
@@ -14,7 +15,6 @@ from schemas.messages import Heartbeat, SecurityEvent, SessionReport
 from schemas.topics import EVENTS, HEARTBEATS, SESSIONS, Topic
 
 _ACCEPTED = b'{"status":"accepted"}'
-_encode_heartbeat = codec.encoder("heartbeat")
 _encode_session = codec.encoder("session")
 _encode_event = codec.encoder("event")
 
@@ -22,8 +22,9 @@ _encode_event = codec.encoder("event")
 async def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Answer:
     """202 once Kafka has the heartbeat; names the current policy version."""
     standing = edge.standings.of(request.identity.groups)
-    record = heartbeat_record(request, edge.name, standing.interval_ms)
-    await _store(edge, HEARTBEATS, record["client_id"], _encode_heartbeat(record))
+    value = heartbeat_record(request, edge.name, standing.interval_ms)
+    key = request.message.client_id.encode()
+    await edge.producer.enqueue(HEARTBEATS, partition_for(key, HEARTBEATS.partitions), key, value)
     headers = standing.heartbeat_headers(request.identity.key_since_ms, request.received_ms)
     return Answer(202, standing.heartbeat_body, headers)
 

@@ -1,11 +1,13 @@
 """The edge's way into Kafka: batched per partition, acknowledged by all replicas, bounded in time and memory.
 
-Records of one partition that arrive within ``linger_s`` share a batch, and one acknowledgement answers all their requests:
-producing by one future a record costs about 25 µs, this costs a few. The order within a partition is the order of ``send``.
+A round takes what all partitions have gathered, and one acknowledgement answers all requests of a batch: a request to the
+broker costs 0.1 to 0.25 ms whatever is in it. Rounds are at least ``linger_s`` apart; after a pause a record leaves at once.
+The order within a partition is the order of ``send``.
 
-While batches stay unacknowledged for longer than ``timeout_s`` the broker counts as away: new records are refused at once,
-so that memory stays bounded and no request hangs. A refused or timed-out record may still arrive later; that is harmless,
-since clients send the same ids again. The other way round never happens: ``send`` returns only for what Kafka has.
+While a batch stays unacknowledged for longer than ``timeout_s``, or for a quarter of a second without a connection to any
+broker, the broker counts as away: new records are refused at once, so that memory stays bounded and no request hangs. A
+refused or timed-out record may still arrive later; that is harmless, since clients send the same ids again. The other way
+round never happens: ``send`` returns only for what Kafka has.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _RECORD_OVERHEAD = 64
 _REBUILD_PAUSE_S = 1.0
+_PROBE_S = 0.25
 _MAX_BATCH_BYTES = 512 * 1024
 _MAX_REQUEST_BYTES = 900 * 1024  # a broker takes 1 MiB by default, the batch's own header included
 
@@ -77,6 +80,8 @@ class BatchingProducer:
         self._busy: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._overdue = 0
+        self._round: asyncio.TimerHandle | None = None
+        self._last_round_s = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._rebuilding: asyncio.Lock = asyncio.Lock()
 
@@ -126,20 +131,27 @@ class BatchingProducer:
         batch.records.append((key, value))
         batch.size += size
         self._bytes += size
-        if batch.size >= _MAX_BATCH_BYTES:
-            self._flush_if_free(lane, batch)
+        if batch.size >= _MAX_BATCH_BYTES and lane not in self._busy:
+            self._flush(lane)
         return batch.acknowledged
 
     def _open_batch(self, lane: tuple[str, int]) -> _Batch:
         loop = asyncio.get_running_loop()
         batch = self._open[lane] = _Batch()
-        batch.timer = loop.call_later(self._timeout_s, self._is_overdue, batch)
-        loop.call_later(self._linger_s, self._flush_if_free, lane, batch)
+        batch.timer = loop.call_later(_PROBE_S, self._probe, batch, loop.time() + self._timeout_s)
+        self._plan_round()
         return batch
 
-    def _flush_if_free(self, lane: tuple[str, int], batch: _Batch) -> None:
-        """While the lane's last batch is under way the next one goes on filling."""
-        if self._open.get(lane) is batch and lane not in self._busy:
+    def _plan_round(self) -> None:
+        if self._round is None:
+            loop = asyncio.get_running_loop()
+            self._round = loop.call_at(max(loop.time(), self._last_round_s + self._linger_s), self._flush_round)
+
+    def _flush_round(self) -> None:
+        """All lanes leave in one request. While a lane's last batch is under way its next one goes on filling."""
+        self._round = None
+        self._last_round_s = asyncio.get_running_loop().time()
+        for lane in [lane for lane in self._open if lane not in self._busy]:
             self._flush(lane)
 
     def _flush(self, lane: tuple[str, int]) -> None:
@@ -160,7 +172,7 @@ class BatchingProducer:
             self._settle(batch, None)
         self._busy.discard(lane)
         if lane in self._open:
-            self._flush(lane)
+            self._plan_round()
 
     async def _produce(self, lane: tuple[str, int], batch: _Batch) -> None:
         """Hand over the whole batch, then wait for its acknowledgements."""
@@ -177,6 +189,22 @@ class BatchingProducer:
         waiting.append(await producer.send_batch(builder, lane[0], partition=lane[1]))
         for future in waiting:
             await future
+
+    def _probe(self, batch: _Batch, deadline_s: float) -> None:
+        """A late batch of a broker that is only slow may go on waiting; where there is no broker it is overdue."""
+        loop = asyncio.get_running_loop()
+        left_s = deadline_s - loop.time()
+        if left_s <= 0 or not self._connected():
+            self._is_overdue(batch)
+        else:
+            batch.timer = loop.call_later(min(_PROBE_S, left_s), self._probe, batch, deadline_s)
+
+    def _connected(self) -> bool:
+        """Whether there is a connection to any broker. A broker's death closes its own at once."""
+        if self._producer is None:
+            return False
+        connections = self._producer.client._conns  # no public call tells without making a connection
+        return any(connection.connected() for connection in connections.values())
 
     def _is_overdue(self, batch: _Batch) -> None:
         """The requests get their answer now; the batch keeps its place and is the probe for the broker's return."""

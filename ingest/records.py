@@ -9,6 +9,7 @@ from msgspec import UnsetType
 
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
+from schemas.heartbeat_value import heartbeat_value
 from schemas.messages import (
     CertificateRequest,
     ClientRegistration,
@@ -23,24 +24,16 @@ Record = dict[str, Any]
 T = TypeVar("T")
 
 
-def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int) -> Record:
-    """A ``heartbeat`` record."""
-    message, metrics = request.message, request.message.metrics
-    return {
-        "client_id": message.client_id,
-        "timestamp": message.timestamp,
-        "status": message.status.value,
-        "uptime": metrics.uptime,
-        "memory_usage": metrics.memory_usage,
-        "cpu_usage": metrics.cpu_usage,
-        "network_activity": metrics.network_activity,
-        "sealed": _optional(metrics.sealed),
-        "interval_ms": interval_ms,
-        "key_id": request.identity.key_id,
-        "signature": request.signature,
-        "received_at": request.received_ms,
-        "edge": edge,
-    }
+def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int) -> bytes:
+    """The value of a ``heartbeat`` record."""
+    return heartbeat_value(
+        request.message,
+        interval_ms=interval_ms,
+        key_id=request.identity.key_id,
+        signature=request.signature,
+        received_ms=request.received_ms,
+        edge=edge,
+    )
 
 
 def session_record(request: SignedRequest[SessionReport], edge: str, guard: PrivacyGuard) -> Record:

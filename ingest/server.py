@@ -22,6 +22,7 @@ from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
+from ingest.garbage_collection import lasting_objects_spared
 from ingest.key_reload import reload_token_keys
 from ingest.policies import PolicyBook
 from ingest.privacy import PrivacyGuard
@@ -29,6 +30,7 @@ from ingest.private_keys import refuse_private_key
 from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
+from ingest.response_cycle import OneWriteProtocol
 from ingest.revocations import Revocations
 from ingest.settings import EdgeSettings
 from ingest.standings import Standings
@@ -141,7 +143,8 @@ async def _listen(app: ASGIApp, settings: EdgeSettings, ready: Callable[[], None
             tasks.append(asyncio.create_task(listeners[-1].serve([bound])))
             await started.wait()
         ready()
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
+        with lasting_objects_spared():
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
     finally:
         for listener in listeners:
             listener.should_exit = True
@@ -161,7 +164,7 @@ def _bindings(app: ASGIApp, settings: EdgeSettings) -> list[tuple[uvicorn.Config
 def _config(app: ASGIApp, settings: EdgeSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -59,6 +59,6 @@ class EdgeSettings(BaseSettings):
     max_body_bytes: int = Field(default=MAX_BODY_BYTES, ge=1024)
     max_unacknowledged_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
     produce_timeout_s: float = Field(default=5.0, gt=0)
-    produce_linger_s: float = Field(default=0.002, ge=0)
+    produce_linger_s: float = Field(default=0.010, ge=0)
     verdict_timeout_s: float = Field(default=5.0, gt=0)
     keep_alive_s: int = 75

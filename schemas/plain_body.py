@@ -2,19 +2,21 @@
 
 A body without a backslash has no escapes, so every string stands in it as it is, and its quotation marks are two a string.
 A decoded message tells how many strings its own members need. Where the body has no quotation mark more than that, there is
-no room for a member that is unknown or stands twice. The signature's text, 86 characters or more out of an alphabet without
-quotation marks, then stands once between two of them, and that is the place.
+no room for a member that is unknown or stands twice. Where the signature's text then stands only once between two of them,
+that is the place: between the end of one string and the start of the next there is always a comma or a colon, and the text
+has neither.
 
 Any doubt gives None, and ``signing.signed_bytes`` decides.
 """
 
 from __future__ import annotations
 
-import re
 import types
 import typing
+from collections.abc import Callable
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -22,13 +24,11 @@ from msgspec import UNSET
 
 from schemas.messages import Message
 
-_SIGNATURE = re.compile(r"[A-Za-z0-9+/_=-]{86,128}")
-
 
 def signed_bytes(body: bytes, message: Message) -> bytes | None:
     """The signed bytes of a body that decoded to ``message``; None where only a scan can tell."""
     text = message.signature
-    if b"\\" in body or body.count(b'"') != quotation_marks(message) or not _SIGNATURE.fullmatch(text):
+    if b"\\" in body or body.count(b'"') != quotation_marks(message) or "," in text or ":" in text:
         return None
     quoted = b'"' + text.encode() + b'"'
     before, found, after = body.partition(quoted)
@@ -41,7 +41,9 @@ def quotation_marks(message: Any) -> int:
     """How many quotation marks the members of a decoded message take up in a body without escapes."""
     kind: type[msgspec.Struct] = type(message)
     fixed, varying = _shape(kind)
-    return fixed + sum([_of_value(getattr(message, name)) for name in varying])
+    for member in varying:
+        fixed += _of_value(member(message))
+    return fixed
 
 
 def _of_value(value: Any) -> int:
@@ -61,24 +63,28 @@ def _of_content(value: Any) -> int:
 
 
 @cache
-def _shape(kind: type[msgspec.Struct]) -> tuple[int, tuple[str, ...]]:
-    """The quotation marks that every message of a kind has, and the members of which that cannot be said."""
-    fixed, varying = 0, []
+def _shape(kind: type[msgspec.Struct]) -> tuple[int, tuple[Callable[[Any], Any], ...]]:
+    """The quotation marks that every message of a kind has, and getters of the members of which that cannot be said."""
+    fixed, varying = _members(kind, "")
+    return fixed, tuple(attrgetter(path) for path in varying)
+
+
+def _members(kind: type[msgspec.Struct], prefix: str) -> tuple[int, list[str]]:
+    fixed: int = 0
+    varying: list[str] = []
     for field in msgspec.structs.fields(kind):
-        marks = _always(field.type) if field.required else None
-        if marks is None:
-            varying.append(field.encode_name)
+        path = prefix + field.encode_name
+        annotation = _bare(field.type)
+        if not field.required or typing.get_origin(annotation) in (list, typing.Union, types.UnionType):
+            varying.append(path)
+        elif issubclass(annotation, msgspec.Struct):
+            inner_fixed, inner_varying = _members(annotation, path + ".")
+            fixed += 2 + inner_fixed
+            varying += inner_varying
         else:
-            fixed += 2 + marks
-    return fixed, tuple(varying)
+            fixed += 4 if issubclass(annotation, (str, Enum)) else 2
+    return fixed, varying
 
 
-def _always(annotation: Any) -> int | None:
-    if typing.get_origin(annotation) is typing.Annotated:
-        annotation = typing.get_args(annotation)[0]
-    if typing.get_origin(annotation) in (list, typing.Union, types.UnionType):
-        return None
-    if issubclass(annotation, msgspec.Struct):
-        fixed, varying = _shape(annotation)
-        return None if varying else fixed
-    return 2 if issubclass(annotation, (str, Enum)) else 0
+def _bare(annotation: Any) -> Any:
+    return typing.get_args(annotation)[0] if typing.get_origin(annotation) is typing.Annotated else annotation

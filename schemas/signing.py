@@ -12,13 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from nacl import bindings, exceptions
+from nacl import _sodium, bindings
 
 from schemas.errors import BadPublicKey, BadSignature, InvalidMessage, MalformedSignature
 from schemas.json_document import top_level_members
@@ -27,10 +26,12 @@ SIGNATURE_BYTES = 64
 PUBLIC_KEY_BYTES = 32
 MAX_PEM_CHARS = 512
 
-_HEX = re.compile(r"[0-9A-Fa-f]{128}")
+HEX_CHARS, BASE64_CHARS = 128, 86
+
 # 64 bytes leave four bits of the last character unused; they must be zero, or one signature would have many texts.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{85}[AQgw](?:==)?")
-_TO_STANDARD = str.maketrans("-_", "+/")
+_LAST_CHARS = (b"A", b"Q", b"g", b"w")
+_PADDINGS = (b"", b"==")
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def signed_bytes(body: bytes) -> tuple[bytes, str]:
@@ -94,10 +95,12 @@ def verify(message: bytes, signature: bytes, public_key: bytes) -> None:
     """Raise BadSignature unless the signature (64 bytes) is the key's (32 bytes) over the message."""
     if len(signature) != SIGNATURE_BYTES:  # libsodium takes both in one: what is too much here would count as message
         raise BadSignature("a signature has 64 bytes")
-    try:
-        bindings.crypto_sign_open(signature + message, public_key)
-    except (exceptions.BadSignatureError, ValueError):
-        raise BadSignature("the signature does not verify under the client's key") from None
+    if len(public_key) != PUBLIC_KEY_BYTES:  # libsodium reads 32 bytes whatever there is
+        raise BadSignature("a public key has 32 bytes")
+    signed = signature + message
+    # The function behind bindings.crypto_sign_open, without the copy of the message that nobody reads (1 to 3 µs).
+    if _sodium.lib.crypto_sign_open(_sodium.ffi.NULL, _sodium.ffi.NULL, signed, len(signed), public_key) != 0:
+        raise BadSignature("the signature does not verify under the client's key")
 
 
 def encode_signature(signature: bytes) -> str:
@@ -111,10 +114,15 @@ def decode_signature(text: str) -> bytes:
     Raises:
         MalformedSignature: anything else, or not 64 bytes, or base64 whose unused bits are not zero.
     """
-    if _HEX.fullmatch(text):
-        return binascii.unhexlify(text)
-    if _BASE64.fullmatch(text):
-        return binascii.a2b_base64(text[:86].translate(_TO_STANDARD) + "==")
+    try:
+        raw = text.encode("ascii")
+        if len(raw) == HEX_CHARS:
+            return binascii.unhexlify(raw)
+        if raw[BASE64_CHARS - 1 : BASE64_CHARS] in _LAST_CHARS and raw[BASE64_CHARS:] in _PADDINGS:
+            # bytes.translate: str's is eight times slower.
+            return binascii.a2b_base64(raw[:BASE64_CHARS].translate(_TO_STANDARD) + b"==", strict_mode=True)
+    except ValueError:
+        pass
     raise MalformedSignature("the signature is neither hexadecimal nor base64 of 64 bytes")
 
 

@@ -1,4 +1,4 @@
-"""The whole table of API key scope × endpoint × privacy mode: a scope opens its own endpoint and no other."""
+"""The whole table of API key scope by endpoint by privacy mode: a scope opens its own endpoint and no other."""
 
 from __future__ import annotations
 

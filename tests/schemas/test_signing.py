@@ -88,6 +88,14 @@ def verify_body(body: bytes, key: bytes) -> None:
     signing.verify(signed, signing.decode_signature(text), key)
 
 
+def test_what_has_another_length_does_not_verify() -> None:
+    signature = signing.sign(b"message", SEED)
+    signing.verify(b"message", signature, PUBLIC)
+    for changed, key in [(signature[:63], PUBLIC), (signature + b"m", PUBLIC), (b"", PUBLIC), (signature, PUBLIC[:31])]:
+        with pytest.raises(errors.BadSignature):
+            signing.verify(b"essage" if len(changed) == 65 else b"message", changed, key)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "00", "zz" * 64, "A" * 85, "A" * 87, "A" * 85 + "B", "A" * 86 + "=", "0" * 127, "0" * 129, "ß" * 86],
