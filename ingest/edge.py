@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from ingest.clock import Clock
 from ingest.documents import Documents
+from ingest.limits import Limits
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registrations import RegistryLink
 from ingest.rejections import Rejections
+from ingest.revoked_serials import RevokedSerials
 from ingest.settings import EdgeSettings
 from ingest.tokens import TokenKeys
 
@@ -27,3 +29,5 @@ class Edge:
     producer: BatchingProducer
     registry: RegistryLink
     rejections: Rejections
+    limits: Limits
+    revoked: RevokedSerials

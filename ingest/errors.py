@@ -1,9 +1,13 @@
 """What the edge refuses, and how it says so: RFC 9457 problem details with stable types.
 
     EdgeError
+    ├── TlsFilesUnusable               certificate, key, authorities or revocation list cannot be used
     ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
     └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
         ├── NotFound 404, MethodNotAllowed 405
+        ├── MalformedHttp 400, RequestTimeout 408, ExpectationFailed 417, HeaderTooLarge 431, UnsupportedCoding 501,
+        │   UnsupportedVersion 505, CertificateRefused 403
+        ├── Throttled: TooManyRequests 429, Overloaded 503
         ├── UnsupportedMediaType 415, BodyTooLarge 413
         ├── MissingApiKey 401, InvalidApiKey 401, MissingHeader 400, IdentityMismatch 403, ScopeRefused 403
         ├── MalformedJson 400, RepeatedKey 400, UnfitMessage 422, PlaintextRefused 422
@@ -16,6 +20,7 @@ A problem's text names the fault and the member. It never repeats a value from t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -31,6 +36,10 @@ class EdgeError(Exception):
 
 class TokenError(EdgeError):
     """The API key is not one of ours, or no longer counts."""
+
+
+class TlsFilesUnusable(EdgeError):
+    """The files of the TLS listener cannot be used; says which and why."""
 
 
 class Problem(EdgeError):
@@ -51,6 +60,7 @@ class Problem(EdgeError):
         super().__init__(detail or self.title)
         self.detail = detail
         self.member = member
+        self.answer_headers: Mapping[bytes, bytes] = self.headers
 
     def body(self) -> bytes:
         """The problem document."""
@@ -68,6 +78,52 @@ class NotFound(Problem):
 
 class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+
+class MalformedHttp(Problem):
+    status, slug, title = 400, "malformed-http", "The request is not HTTP/1.1 as it should be"
+
+
+class RequestTimeout(Problem):
+    status, slug, title, retryable = 408, "request-timeout", "The request took too long to arrive", True
+
+
+class ExpectationFailed(Problem):
+    status, slug, title = 417, "expectation-failed", "The only expectation that can be met is 100-continue"
+
+
+class HeaderTooLarge(Problem):
+    status, slug, title = 431, "header-too-large", "The header is too large"
+
+
+class UnsupportedCoding(Problem):
+    status, slug, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
+
+
+class UnsupportedVersion(Problem):
+    status, slug, title = 505, "unsupported-http-version", "The versions are HTTP/1.1 and HTTP/1.0"
+
+
+class CertificateRefused(Problem):
+    status, slug, title = 403, "certificate-refused", "The client certificate cannot be accepted"
+
+
+class Throttled(Problem):
+    """The same request may succeed after ``retry_after_s`` seconds (rounded up in the answer)."""
+
+    retryable = True
+
+    def __init__(self, detail: str, retry_after_s: float, headers: Mapping[bytes, bytes] | None = None) -> None:
+        super().__init__(detail)
+        self.answer_headers = {b"retry-after": str(math.ceil(retry_after_s)).encode(), **(headers or {})}
+
+
+class TooManyRequests(Throttled):
+    status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class Overloaded(Throttled):
+    status, slug, title = 503, "overloaded", "The server has too much under way"
 
 
 class UnsupportedMediaType(Problem):

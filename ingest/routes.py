@@ -89,7 +89,8 @@ class _Endpoint:
             await send_problem(send, errors.Problem())
             return
         self._count(answer.status)
-        await _send(send, answer.status, answer.body, b"application/json", answer.headers)
+        notice = self._edge.limits.notice(identity_of[0].client_id, self._now_ms()) if identity_of else {}
+        await _send(send, answer.status, answer.body, b"application/json", {**answer.headers, **notice})
 
     async def _answer(self, scope: Scope, receive: Receive, identity_of: list[Identity]) -> Answer:
         row = self._row
@@ -98,6 +99,9 @@ class _Endpoint:
         headers = extract.header_map(scope["headers"])
         if row.scope:
             identity_of.append(extract.authenticate(headers, self._edge.keys, row.scope, self._now_ms()))
+            self._edge.limits.before_body(row.message, identity_of[0].client_id, self._now_ms())
+        elif row.message is ClientRegistration:
+            self._edge.limits.registration(scope["state"]["address"], self._now_ms())
         if row.message is None:
             return self._get(scope, headers, identity_of[0])
         body = await extract.read_body(headers, receive, self._edge.settings.max_body_bytes)
@@ -106,6 +110,7 @@ class _Endpoint:
             registration = extract.verify_registration(body, headers, now_ms)
             return await endpoints.register(self._edge, registration)
         request = extract.verify_message(body, row.message, headers, identity_of[0], now_ms)
+        self._edge.limits.after_body(request.message, now_ms)
         answer: Answer = await row.handler(self._edge, request)
         return answer
 
@@ -135,7 +140,7 @@ class _Endpoint:
 
 async def send_problem(send: Send, problem: errors.Problem) -> None:
     """Answer with a problem document."""
-    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.headers)
+    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.answer_headers)
 
 
 async def _send(send: Send, status: int, body: bytes, media_type: bytes, extra: Any) -> None:

@@ -21,7 +21,7 @@ def broken_clock() -> int:
 
 def broken_edge() -> Edge:
     missing: Any = None
-    return Edge("e", missing, broken_clock, missing, missing, missing, missing, missing, missing)
+    return Edge("e", missing, broken_clock, missing, missing, missing, missing, missing, missing, missing, missing)
 
 
 async def test_an_unforeseen_error_is_a_problem_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
