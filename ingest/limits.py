@@ -49,7 +49,7 @@ class Limits:
             raise _refusal(self._registrations.budget, wait_s)
 
     def before_body(self, kind: type[Message] | None, client_id: str, now_ms: int) -> None:
-        """A request of an authenticated client. Of an event only whether there is anything left: its severity is not known."""
+        """A request of a client; of an event only whether anything is left: its severity is not known yet."""
         if kind is not SecurityEvent:
             self.client(client_id, now_ms)
         elif not self._clients.left(client_id, now_ms / 1000) and not self._urgent.left(client_id, now_ms / 1000):

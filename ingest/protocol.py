@@ -21,7 +21,7 @@ from ingest.in_flight import HEAD_BYTES
 from ingest.metrics import FRONT_REFUSALS
 from ingest.peer import PeerCertificate, peer_of, read_certificate
 from ingest.problem_answer import ProblemAnswer
-from ingest.request_head import MAX_HEAD_BYTES, SPECIAL, check_head, check_head_size, expects_continue
+from ingest.request_head import MAX_HEAD_BYTES, SPECIAL, check_head, check_head_size, check_upgrade, expects_continue
 from ingest.routes import BASE_PATH
 from ingest.timed_protocol import TimedProtocol
 
@@ -139,9 +139,10 @@ class EdgeProtocol(TimedProtocol):
     def _check(self) -> None:
         version = self.parser.get_http_version()
         check_head(version, len(self.headers), self._special)
-        if self._framing:
+        if not self._begun:  # in this piece: the head came in several
             check_head_size(self.url, self.headers)
         if len(self._special) > 1:
+            check_upgrade(self.headers, self._special)
             self.expect_100_continue = expects_continue(version, self._special)
         if len(self.pipeline) >= MAX_PIPELINED:
             raise TooManyRequests("too many requests wait on one connection", 1)

@@ -10,7 +10,7 @@ from ingest.forwarded import HEADERS as FORWARDED
 MAX_HEAD_BYTES = 16 * 1024
 MAX_FIELDS = 64
 # The fields that are looked at here. The parser has refused faulty and contradicting lengths by then.
-SPECIAL = frozenset({b"host", b"expect", b"transfer-encoding"}) | FORWARDED
+SPECIAL = frozenset({b"host", b"expect", b"transfer-encoding", b"upgrade"}) | FORWARDED
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -48,6 +48,13 @@ def _check_expectations(version: str, special: Fields) -> None:
     expected = [value.lower() for name, value in special if name == b"expect"]
     if version == "1.1" and any(value != b"100-continue" for value in expected):
         raise ExpectationFailed("", "Expect")
+
+
+def check_upgrade(fields: Fields, special: Fields) -> None:
+    """Raises MalformedHttp where an upgrade comes with a body: the parser would take the body for the next request."""
+    offered = any(name == b"upgrade" for name, _ in special)
+    if offered and any(name in (b"content-length", b"transfer-encoding") for name, _ in fields):
+        raise MalformedHttp("an upgrade cannot be offered with a body", "Upgrade")
 
 
 def check_head_size(target: bytes, fields: Fields) -> None:
