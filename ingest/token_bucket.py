@@ -28,15 +28,17 @@ class TokenBuckets:
 
     def take(self, key: str, now_s: float, cost: int = 1) -> float:
         """Take ``cost`` tokens. Returns 0.0, or how many seconds until there are enough; then nothing is taken."""
-        full_at = max(self._young.get(key) or self._old.get(key, 0.0), now_s) + cost * self._cost_s
-        wait_s = full_at - now_s - self._depth_s
-        # A clock in milliseconds since the epoch leaves a float some tenths of a microsecond.
-        if wait_s > 1e-6:
-            return wait_s
+        full_at = max(self._young.get(key) or self._old.get(key, 0.0), now_s)
+        wait_s = full_at + cost * self._cost_s - now_s - self._depth_s
+        # A time in seconds since the epoch leaves a float some tenths of a microsecond.
+        if wait_s < 1e-6:
+            wait_s = 0.0
+            full_at += cost * self._cost_s
         if len(self._young) >= self._half_keys and key not in self._young:
             self._young, self._old = {}, self._young
+        # A refusal too, or a key could wait among the refused until it is dropped and has its budget back.
         self._young[key] = full_at
-        return 0.0
+        return wait_s
 
     def left(self, key: str, now_s: float) -> int:
         """How many tokens the key has now."""
