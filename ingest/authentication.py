@@ -22,6 +22,13 @@ def peer_of(scope: Scope) -> PeerCertificate | None:
     return peer
 
 
+def address_of(scope: Scope) -> str:
+    """The client's address as limits count it; empty behind a server that is not the edge's own."""
+    state = scope.get("state")
+    address: str = state.get("address", "") if state else ""
+    return address
+
+
 @dataclass(frozen=True, slots=True)
 class Authenticator:
     """Checks requests without asking anybody."""

@@ -64,11 +64,13 @@ async def replay(edge: Edge, identity: Identity, body: bytes) -> Answer:
 
     Raises:
         UnfitMessage: no line, or too many.
+        TooManyRequests: a message of a batch costs what it would cost alone.
         BrokerUnavailable: nothing could be stored.
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines or len(lines) > MAX_LINES:
         raise errors.UnfitMessage(f"a batch has 1 to {MAX_LINES} lines")
+    edge.limits.client(identity.client_id, edge.clock(), len(lines))
     waiting: list[Awaitable[LineVerdict]] = []
     for number, line in enumerate(lines):
         if number % _AT_A_TIME == _AT_A_TIME - 1:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from ingest.authentication import Authenticator
 from ingest.clock import Clock
+from ingest.limits import Limits
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
+from ingest.revoked_serials import RevokedSerials
 from ingest.settings import EdgeSettings
 from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
@@ -34,3 +36,5 @@ class Edge:
     rejections: Rejections
     signals: TamperSignals
     followers: Mapping[str, TopicFollower]
+    limits: Limits
+    revoked: RevokedSerials

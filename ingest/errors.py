@@ -2,10 +2,14 @@
 
     EdgeError
     ├── PrivateKeyFound                the SOC's private key lies on the server, which therefore does not start
+    ├── TlsFilesUnusable               certificate, key, authorities or revocation list cannot be used
     ├── TokenError                     an API key that does not count (becomes InvalidApiKey)
     ├── FollowerStalled                a topic that every edge must know cannot be read; retryable by a new start
     └── Problem                        has an HTTP status and a type; ``retryable`` says whether the same request may succeed
         ├── NotFound 404, MethodNotAllowed 405
+        ├── MalformedHttp 400, RequestTimeout 408, ExpectationFailed 417, HeaderTooLarge 431, UnsupportedCoding 501,
+        │   UnsupportedVersion 505, CertificateRefused 403
+        ├── Throttled: TooManyRequests 429, Overloaded 503
         ├── UnsupportedMediaType 415, BodyTooLarge 413
         ├── MissingApiKey 401, InvalidApiKey 401, MissingHeader 400, IdentityMismatch 403, ScopeRefused 403
         ├── MalformedJson 400, RepeatedKey 400, UnfitMessage 422, PlaintextRefused 422
@@ -20,6 +24,7 @@ A problem's text names the fault and the member. It never repeats a value from t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -45,6 +50,10 @@ class FollowerStalled(EdgeError):
     """A topic whose content every edge must know cannot be read in time."""
 
 
+class TlsFilesUnusable(EdgeError):
+    """The files of the TLS listener cannot be used; says which and why."""
+
+
 class Problem(EdgeError):
     """An answer other than success.
 
@@ -65,6 +74,7 @@ class Problem(EdgeError):
         self.detail = detail
         self.member = member
         self.client_id = client_id
+        self.answer_headers: Mapping[bytes, bytes] = self.headers
 
     def body(self) -> bytes:
         """The problem document."""
@@ -82,6 +92,52 @@ class NotFound(Problem):
 
 class MethodNotAllowed(Problem):
     status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+
+class MalformedHttp(Problem):
+    status, slug, title = 400, "malformed-http", "The request is not HTTP/1.1 as it should be"
+
+
+class RequestTimeout(Problem):
+    status, slug, title, retryable = 408, "request-timeout", "The request took too long to arrive", True
+
+
+class ExpectationFailed(Problem):
+    status, slug, title = 417, "expectation-failed", "The only expectation that can be met is 100-continue"
+
+
+class HeaderTooLarge(Problem):
+    status, slug, title = 431, "header-too-large", "The header is too large"
+
+
+class UnsupportedCoding(Problem):
+    status, slug, title = 501, "unsupported-transfer-coding", "The only transfer coding is chunked"
+
+
+class UnsupportedVersion(Problem):
+    status, slug, title = 505, "unsupported-http-version", "The versions are HTTP/1.1 and HTTP/1.0"
+
+
+class CertificateRefused(Problem):
+    status, slug, title = 403, "certificate-refused", "The client certificate cannot be accepted"
+
+
+class Throttled(Problem):
+    """The same request may succeed after ``retry_after_s`` seconds (rounded up in the answer)."""
+
+    retryable = True
+
+    def __init__(self, detail: str, retry_after_s: float, headers: Mapping[bytes, bytes] | None = None) -> None:
+        super().__init__(detail)
+        self.answer_headers = {b"retry-after": str(math.ceil(retry_after_s)).encode(), **(headers or {})}
+
+
+class TooManyRequests(Throttled):
+    status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class Overloaded(Throttled):
+    status, slug, title = 503, "overloaded", "The server has too much under way"
 
 
 class UnsupportedMediaType(Problem):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from ingest import batch, credentials, endpoints, enrolment, errors, extract
 from ingest.answer import Answer
-from ingest.authentication import ANY_SCOPE, peer_of
+from ingest.authentication import ANY_SCOPE, address_of, peer_of
 from ingest.batch import BatchAnswer
 from ingest.edge import Edge
 from ingest.enrolment import Presented
@@ -140,7 +140,8 @@ class _Endpoint:
             await send_problem(send, errors.Problem())
             return
         self._count(answer.status)
-        await _send(send, answer.status, answer.body, b"application/json", answer.headers)
+        notice = self._edge.limits.notice(identity_of[0].client_id, self._now_ms()) if identity_of else {}
+        await _send(send, answer.status, answer.body, b"application/json", {**answer.headers, **notice})
 
     async def _answer(self, scope: Scope, receive: Receive, identity_of: list[Identity]) -> Answer:
         row = self._row
@@ -149,6 +150,9 @@ class _Endpoint:
         headers = extract.header_map(scope["headers"])
         if row.scope:
             identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))
+            self._edge.limits.before_body(row.message, identity_of[0].client_id, self._now_ms())
+        elif row.message is ClientRegistration:
+            self._edge.limits.registration(address_of(scope), self._now_ms())
         if row.method == "GET":
             return self._get(scope, headers, identity_of[0])
         limit = row.body_limit or self._edge.settings.max_body_bytes
@@ -162,6 +166,7 @@ class _Endpoint:
             presented = Presented(headers.get(b"x-enrolment-token"), peer_of(scope))
             return await enrolment.register(self._edge, registration, presented)
         request = extract.verify_message(body, row.message, headers, identity_of[0], now_ms)
+        self._edge.limits.after_body(request.message, now_ms)
         answer: Answer = await row.handler(self._edge, request)
         return answer
 
@@ -192,7 +197,7 @@ class _Endpoint:
 
 async def send_problem(send: Send, problem: errors.Problem) -> None:
     """Answer with a problem document."""
-    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.headers)
+    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.answer_headers)
 
 
 async def _send(send: Send, status: int, body: bytes, media_type: bytes, extra: Mapping[bytes, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""One edge process: its parts, its background work, its listeners (mutual TLS for the network, HTTP for loopback)."""
+"""One edge process: its parts and its background work. What it listens on is in ``listeners``."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import contextlib
 import logging
 import os
 import socket
-import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 from prometheus_client import start_http_server
-from starlette.types import ASGIApp
 
 from ingest.app import create_app
 from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
 from ingest.documents import Documents
 from ingest.edge import Edge
-from ingest.garbage_collection import lasting_objects_spared
+from ingest.front import make_front
 from ingest.key_reload import reload_token_keys
+from ingest.limits import Limits
+from ingest.listeners import listen
 from ingest.policies import PolicyBook
 from ingest.privacy import PrivacyGuard
 from ingest.private_keys import refuse_private_key
 from ingest.producer import BatchingProducer
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
-from ingest.response_cycle import OneWriteProtocol
-from ingest.revocations import Revocations
+from ingest.revocations import Revocations, revoked_serials
+from ingest.revoked_serials import RevokedSerials
 from ingest.settings import EdgeSettings
 from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
@@ -51,12 +51,13 @@ async def serve(settings: EdgeSettings, ready: Callable[[], None]) -> None:
         OSError: a port is taken.
         TokenError, SealingError: a key file cannot be used.
         PrivateKeyFound: the SOC's private key lies beside them.
+        TlsFilesUnusable: certificate, key, authorities or revocation list cannot be used.
         aiokafka.errors.KafkaError: no broker at the start.
     """
     metrics_server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
     try:
         async with running_edge(settings, system_clock) as edge:
-            await _listen(create_app(edge), settings, ready)
+            await listen(create_app(edge), make_front(edge), ready)
     finally:
         metrics_server.shutdown()
         metrics_server.server_close()
@@ -76,8 +77,13 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
         max_unacknowledged_bytes=settings.max_unacknowledged_bytes,
     )
     keys = TokenKeys.from_file(settings.token_keys_file)
-    revocations = Revocations(settings.token_lifetime_s)
-    revoked = TopicFollower(settings.kafka, REVOCATIONS, lambda key, record: revocations.apply(key, record, clock()))
+    revocations, serials = Revocations(settings.token_lifetime_s), RevokedSerials()
+
+    def revoke(key: str, record: dict[str, Any] | None) -> None:
+        revocations.apply(key, record, clock())
+        serials.add(revoked_serials(record))
+
+    revoked = TopicFollower(settings.kafka, REVOCATIONS, revoke)
     book = PolicyBook(settings.heartbeat_interval_s)
     policies = TopicFollower(settings.kafka, POLICIES, book.apply)
     registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s)
@@ -96,6 +102,8 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             rejections=rejections,
             signals=TamperSignals(producer, sealing_key, name, clock),
             followers={"revocations": revoked, "policies": policies},
+            limits=Limits(settings),
+            revoked=serials,
         )
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
@@ -115,82 +123,3 @@ def _key_directories(settings: EdgeSettings) -> set[Path]:
     """Where keys are kept: those of the settings, and the data directory."""
     files = (settings.token_keys_file, settings.policy_key_file, settings.pseudonym_key_file, settings.sealing_key_file)
     return {path.parent for path in files} | ({settings.data_dir} if settings.data_dir else set())
-
-
-class _Listener(uvicorn.Server):
-    """A uvicorn server that leaves signals to the process and says when it accepts connections."""
-
-    def __init__(self, config: uvicorn.Config, started: asyncio.Event) -> None:
-        super().__init__(config)
-        self._started_event = started
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._started_event.set()
-
-
-async def _listen(app: ASGIApp, settings: EdgeSettings, ready: Callable[[], None]) -> None:
-    listeners: list[_Listener] = []
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        for config, bound in _bindings(app, settings):
-            started = asyncio.Event()
-            listeners.append(_Listener(config, started))
-            tasks.append(asyncio.create_task(listeners[-1].serve([bound])))
-            await started.wait()
-        ready()
-        with lasting_objects_spared():
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # unlike gather it leaves them be when cancelled
-    finally:
-        for listener in listeners:
-            listener.should_exit = True
-        await asyncio.gather(*tasks)
-
-
-def _bindings(app: ASGIApp, settings: EdgeSettings) -> list[tuple[uvicorn.Config, socket.socket]]:
-    bindings = [(_config(app, settings), _bind(settings.edge_host, settings.edge_port))]
-    if settings.tls_cert_file and settings.tls_key_file and settings.tls_ca_file:
-        config = _config(app, settings)
-        config.load()
-        config.ssl = _tls_context(settings.tls_cert_file, settings.tls_key_file, settings.tls_ca_file)
-        bindings.append((config, _bind(settings.edge_tls_host, settings.edge_tls_port)))
-    return bindings
-
-
-def _config(app: ASGIApp, settings: EdgeSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=OneWriteProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=settings.keep_alive_s,
-        timeout_graceful_shutdown=10,
-    )
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it every answer waits for a delayed ACK.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((host, port))
-    bound.listen(2048)
-    return bound
-
-
-def _tls_context(cert_file: Path, key_file: Path, ca_file: Path) -> ssl.SSLContext:
-    """TLS 1.3 with a client certificate of our CA required."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(cert_file, key_file)
-    context.load_verify_locations(ca_file)
-    return context

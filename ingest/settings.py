@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.messages import MAX_BODY_BYTES
 from schemas.privacy import PrivacyMode
@@ -23,6 +24,10 @@ class EnrolmentMode(StrEnum):
     TOKEN = "token"  # noqa: S105 - a mode's name
     CERTIFICATE = "certificate"
     APPROVE = "approve"
+
+
+def _listed(value: Any) -> Any:
+    return tuple(filter(None, (name.strip() for name in value.split(",")))) if isinstance(value, str) else value
 
 
 class EdgeSettings(BaseSettings):
@@ -42,6 +47,11 @@ class EdgeSettings(BaseSettings):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_ca_file: Path | None = None
+    tls_crl_file: Path | None = None
+    tls_client_certificate: Literal["required", "optional"] = "required"
+    tls_reload_interval_s: float = Field(default=1.0, gt=0)
+    # DNS names or thumbprints, separated by commas.
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
 
     token_keys_file: Path
     policy_key_file: Path
@@ -62,3 +72,18 @@ class EdgeSettings(BaseSettings):
     produce_linger_s: float = Field(default=0.010, ge=0)
     verdict_timeout_s: float = Field(default=5.0, gt=0)
     keep_alive_s: int = 75
+
+    # The front: see docs/decisions/0011-limits.md for what a healthy fleet needs.
+    request_timeout_s: float = Field(default=10.0, gt=0)
+    answer_timeout_s: float = Field(default=10.0, gt=0)
+    max_connections: int = Field(default=65_536, ge=1)
+    max_connections_per_address: int = Field(default=2048, ge=1)
+    max_in_flight_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
+    client_rate_per_s: float = Field(default=20.0, gt=0)
+    client_burst: int = Field(default=2000, ge=1)
+    urgent_rate_per_s: float = Field(default=2.0, gt=0)
+    urgent_burst: int = Field(default=200, ge=1)
+    address_rate_per_s: float = Field(default=5000.0, gt=0)
+    address_burst: int = Field(default=50_000, ge=1)
+    registration_rate_per_s: float = Field(default=50.0, gt=0)
+    registration_burst: int = Field(default=5000, ge=1)

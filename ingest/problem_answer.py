@@ -1,0 +1,16 @@
+"""An application that gives one answer."""
+
+from __future__ import annotations
+
+from ingest.errors import Problem
+from ingest.routes import Receive, Scope, Send, send_problem
+
+
+class ProblemAnswer:
+    """Answers whatever is asked with one problem, in its turn among the pipelined answers of the connection."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_problem(send, self._problem)
