@@ -54,6 +54,11 @@ class Measured:
         fields = Path(f"/proc/{self._running().pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
+    def rss_mib(self) -> float:
+        """Its resident memory now (Linux)."""
+        pages = int(Path(f"/proc/{self._running().pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("not started")
