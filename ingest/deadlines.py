@@ -18,6 +18,8 @@ from ingest.metrics import CONNECTIONS_ENDED
 SWEEP_INTERVAL_S = 0.5
 # A client that was refused in the middle of its request gets this long to read why.
 LINGER_S = 2.0
+# Few, so that others get their turn while a thousand time out together.
+_AT_ONCE = 16
 
 
 class Connection(Protocol):
@@ -50,17 +52,23 @@ class Deadlines:
     async def sweep_forever(self) -> None:
         """Sweep until cancelled."""
         while True:
-            self.sweep(time.monotonic())
-            await asyncio.sleep(SWEEP_INTERVAL_S)
+            more = self.sweep(time.monotonic())
+            await asyncio.sleep(0 if more else SWEEP_INTERVAL_S)
 
-    def sweep(self, now: float) -> None:
-        """End what is overdue at ``now``; between two sweeps ``now`` and ``now_s`` are the time to go by."""
+    def sweep(self, now: float) -> bool:
+        """End what is overdue at ``now``, a few connections of each kind. Returns whether there may be more.
+
+        Between two sweeps ``now`` and ``now_s`` are the time to go by.
+        """
         self.now, self.now_s = now, self._clock() / 1000
-        self._end(self.receiving, now - self._request_s, "request", lambda connection: connection.time_out())
-        self._end(self.idle, now - self._keep_alive_s, "idle", lambda connection: connection.close())
-        self._end(self.unread, now - self._answer_s, "unread", lambda connection: connection.abort())
-        self._end(self.closing, now - self._answer_s, "unread", lambda connection: connection.abort())
-        self._end(self.lingering, now - LINGER_S, "", lambda connection: connection.abort())
+        ended = [
+            self._end(self.receiving, now - self._request_s, "request", lambda connection: connection.time_out()),
+            self._end(self.idle, now - self._keep_alive_s, "idle", lambda connection: connection.close()),
+            self._end(self.unread, now - self._answer_s, "unread", lambda connection: connection.abort()),
+            self._end(self.closing, now - self._answer_s, "unread", lambda connection: connection.abort()),
+            self._end(self.lingering, now - LINGER_S, "", lambda connection: connection.abort()),
+        ]
+        return max(ended) == _AT_ONCE
 
     def forget(self, connection: Connection) -> None:
         """The connection has ended."""
@@ -68,12 +76,14 @@ class Deadlines:
             table.pop(connection, None)
 
     @staticmethod
-    def _end(table: dict[Connection, float], before: float, reason: str, end: Callable[[Connection], None]) -> None:
-        for connection in list(_overdue(table, before)):
+    def _end(table: dict[Connection, float], before: float, reason: str, end: Callable[[Connection], None]) -> int:
+        overdue = list(itertools.islice(_overdue(table, before), _AT_ONCE))
+        for connection in overdue:
             del table[connection]
             if reason:
                 CONNECTIONS_ENDED.labels(reason).inc()
             end(connection)
+        return len(overdue)
 
 
 def _overdue(table: dict[Connection, float], before: float) -> Iterator[Connection]:

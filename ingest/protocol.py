@@ -21,7 +21,15 @@ from ingest.in_flight import HEAD_BYTES
 from ingest.metrics import FRONT_REFUSALS
 from ingest.peer import PeerCertificate, peer_of, read_certificate
 from ingest.problem_answer import ProblemAnswer
-from ingest.request_head import MAX_HEAD_BYTES, SPECIAL, check_head, check_head_size, check_upgrade, expects_continue
+from ingest.request_head import (
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    SPECIAL,
+    check_head,
+    check_head_size,
+    check_upgrade,
+    expects_continue,
+)
 from ingest.routes import BASE_PATH
 from ingest.timed_protocol import TimedProtocol
 
@@ -37,6 +45,7 @@ class EdgeProtocol(TimedProtocol):
     def __init__(self, front: Front, config: Config, server_state: ServerState, address: str) -> None:
         super().__init__(front, config, server_state, address)
         self._peer: PeerCertificate | None = None
+        self._has_certificate = False
         self._is_proxy = False
         self._certificate_fault: CertificateRefused | None = None
         # Of the message that is coming in: its bytes in earlier pieces that are not body, and those that are.
@@ -50,6 +59,7 @@ class EdgeProtocol(TimedProtocol):
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         if der is not None:
+            self._has_certificate = True
             self._meet(der)
 
     def _meet(self, der: bytes) -> None:
@@ -106,6 +116,9 @@ class EdgeProtocol(TimedProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._deadlines.idle.pop(self, None)
+        self._partial = True
+        self._head_done = False
         self._begun += 1
         self._framing = 0
         self._body_bytes = 0
@@ -120,13 +133,17 @@ class EdgeProtocol(TimedProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._check()
-        self._identify()
+        if not self._is_plain():
+            self._check()
+        if self._has_certificate:
+            self._identify()
         refusal = self._shed()
-        if refusal is not None:
+        if refusal is None:
+            super().on_headers_complete()
+        else:
             self.app = ProblemAnswer(refusal)
-        super().on_headers_complete()
-        self.app = self.config.loaded_app
+            super().on_headers_complete()
+            self.app = self.config.loaded_app
         if self.expect_100_continue:
             # Whether the client still sends the body after a refusal cannot be known.
             self.cycle.keep_alive = False
@@ -135,6 +152,18 @@ class EdgeProtocol(TimedProtocol):
         self._in_flight.held += HEAD_BYTES
         # Trailers end here: they must not become header fields of a request that is under way (RFC 9110, 6.5.1).
         self.headers = []
+
+    def _is_plain(self) -> bool:
+        """Whether the head is as nearly all are: HTTP/1.1, in one piece, nothing special but Host, nobody waiting."""
+        special = self._special
+        return (
+            len(special) == 1
+            and special[0][0] == b"host"
+            and self._begun > 0
+            and len(self.headers) <= MAX_FIELDS
+            and not self.pipeline
+            and self.parser.get_http_version() == "1.1"
+        )
 
     def _check(self) -> None:
         version = self.parser.get_http_version()

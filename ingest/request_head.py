@@ -23,9 +23,6 @@ def check_head(version: str, field_count: int, special: Fields) -> None:
     """
     if field_count > MAX_FIELDS:
         raise HeaderTooLarge(f"a request has at most {MAX_FIELDS} header fields")
-    # Nearly every request: HTTP/1.1 with one Host.
-    if version == "1.1" and len(special) == 1 and special[0][0] == b"host":
-        return
     if version not in ("1.0", "1.1"):
         raise UnsupportedVersion
     hosts = sum(name == b"host" for name, _ in special)

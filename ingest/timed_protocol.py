@@ -63,12 +63,6 @@ class TimedProtocol(OneWriteProtocol):
         super().resume_writing()
         self._deadlines.unread.pop(self, None)
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._deadlines.idle.pop(self, None)
-        self._partial = True
-        self._head_done = False
-
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._partial = False

@@ -13,18 +13,13 @@ import pytest_asyncio
 
 from infra.key_files import KeyFiles
 from ingest.settings import EdgeSettings
-from ingest.tokens import TokenKeys
-from schemas import signing
 from tests.deadline import eventually
 from tests.ingest.conftest import edge_settings, serving
 from tests.ingest.raw_http import RawConnection, connection, request
-from tests.rust_client import now_ms
-from tests.schemas import messages_samples as samples
+from tests.ingest.signed_beats import BEAT, JSON, SignedBeats
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-BEAT = "/api/v1/clients/heartbeat"
-JSON = ("Content-Type", "application/json")
 GOOD = request("GET", "/livez")
 
 
@@ -172,32 +167,8 @@ async def test_head_has_no_body(port: int) -> None:
         assert (await raw.reader.read()).endswith(b"\r\n\r\n")
 
 
-class Beats:
-    """Signed heartbeats of a client that needs no registration."""
-
-    def __init__(self, files: KeyFiles, client_id: str) -> None:
-        self.client_id = client_id
-        keys = TokenKeys.from_file(files.token_keys)
-        self.api_key = keys.issue(client_id, signing.public_key_of(samples.SEED), 1, now_ms() // 1000 + 60)
-
-    def body_and_headers(self) -> tuple[bytes, list[tuple[str, str]]]:
-        body, signature = samples.sign_as_rust(samples.heartbeat(now_ms(), self.client_id))
-        bearer = ("Authorization", f"Bearer {self.api_key}")
-        return body, [JSON, bearer, ("X-Client-ID", self.client_id), ("X-Signature", signature)]
-
-    def request(self) -> bytes:
-        body, headers = self.body_and_headers()
-        return request("POST", BEAT, headers, body)
-
-    def chunked(self, *trailers: str) -> bytes:
-        body, headers = self.body_and_headers()
-        chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
-        end = b"0\r\n" + "".join(f"{trailer}\r\n" for trailer in trailers).encode() + b"\r\n"
-        return request("POST", BEAT, [*headers, ("Transfer-Encoding", "chunked")]) + chunks + end
-
-
 async def test_pipelined_requests_are_each_verified(port: int, key_files: KeyFiles) -> None:
-    beats = Beats(key_files, "t-pipelined")
+    beats = SignedBeats(key_files, "t-pipelined")
     forged = beats.request().replace(b'"online"', b'"error" ')
     async with connection(port) as raw:
         await raw.send(beats.request() + forged + beats.request())
@@ -207,18 +178,18 @@ async def test_pipelined_requests_are_each_verified(port: int, key_files: KeyFil
 
 async def test_a_body_in_chunks_of_a_byte(port: int, key_files: KeyFiles) -> None:
     async with connection(port) as raw:
-        await raw.send(Beats(key_files, "t-chunked").chunked())
+        await raw.send(SignedBeats(key_files, "t-chunked").chunked())
         assert [answer.status for answer in await raw.answers(1)] == [202]
 
 
 async def test_trailers_are_no_headers(port: int, key_files: KeyFiles) -> None:
     async with connection(port) as raw:
-        await raw.send(Beats(key_files, "t-trailers").chunked("X-Client-ID: another", "X-Signature: AAAA"))
+        await raw.send(SignedBeats(key_files, "t-trailers").chunked("X-Client-ID: another", "X-Signature: AAAA"))
         assert [answer.status for answer in await raw.answers(1)] == [202]
 
 
 async def test_a_body_is_asked_for_only_where_it_is_wanted(port: int, key_files: KeyFiles) -> None:
-    body, headers = Beats(key_files, "t-expect").body_and_headers()
+    body, headers = SignedBeats(key_files, "t-expect").body_and_headers()
     length = ("Content-Length", str(len(body)))
     async with connection(port) as raw:
         await raw.send(request("POST", BEAT, [*headers, length, ("Expect", "100-continue")]))
@@ -231,7 +202,7 @@ async def test_a_body_is_asked_for_only_where_it_is_wanted(port: int, key_files:
 
 
 async def test_the_answer_to_a_body_too_large_arrives(port: int, key_files: KeyFiles) -> None:
-    _, headers = Beats(key_files, "t-large").body_and_headers()
+    _, headers = SignedBeats(key_files, "t-large").body_and_headers()
     for framing in (("Content-Length", "8000000"), ("Transfer-Encoding", "chunked")):
         async with connection(port) as raw:
             await raw.send(request("POST", BEAT, [*headers, framing]) + b"7A1200\r\n", *[b"x" * 100_000] * 80)
@@ -279,7 +250,7 @@ async def test_a_request_has_a_deadline_that_bytes_do_not_extend(name: str, stri
 
 
 async def test_a_dripping_body_of_a_known_client_is_told_so(strict_port: int, key_files: KeyFiles) -> None:
-    whole = Beats(key_files, "t-drip").request()
+    whole = SignedBeats(key_files, "t-drip").request()
     async with connection(strict_port) as raw:
         await raw.send(whole[:-100])
         assert [(answer.status, answer.slug) for answer in await raw.answers()] == [(408, "request-timeout")]
