@@ -9,6 +9,7 @@ from ingest.clock import Clock
 from ingest.documents import Documents
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
+from ingest.readiness import Checks
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.settings import EdgeSettings
@@ -29,3 +30,4 @@ class Edge:
     producer: BatchingProducer
     registry: RegistryLink
     rejections: Rejections
+    checks: Checks

@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 
 from ingest.errors import BrokerUnavailable
+from ingest.readiness import AWAY, OK
 from schemas.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class BatchingProducer:
     def available(self) -> bool:
         """Whether records are accepted now."""
         return self._overdue == 0 and self._bytes < self._max_bytes
+
+    def state(self) -> str:
+        """What ``/readyz`` says of the broker."""
+        return OK if self.available else AWAY
 
     async def send(self, topic: Topic, key: bytes, value: bytes) -> None:
         """Send one record and return when all in-sync replicas have it.

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingest.clock import Clock
 from ingest.errors import RegistryUnavailable
 from ingest.producer import BatchingProducer
+from ingest.readiness import AWAY, OK, SILENT, following
 from schemas import codec
 from schemas.errors import CodecError
 from schemas.topics import REGISTRATIONS, VERDICTS
@@ -37,7 +39,7 @@ class Verdict(NamedTuple):
 class RegistryLink:
     """Questions to the registry and the verdicts that come back. Use as an async context manager."""
 
-    def __init__(self, bootstrap: str, producer: BatchingProducer, edge: str, timeout_s: float) -> None:
+    def __init__(self, bootstrap: str, producer: BatchingProducer, edge: str, timeout_s: float, clock: Clock) -> None:
         self._producer = producer
         self._edge = edge
         self._timeout_s = timeout_s
@@ -45,6 +47,8 @@ class RegistryLink:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest", fetch_max_wait_ms=250
         )
+        self._clock = clock
+        self._answered = True
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> RegistryLink:
@@ -66,6 +70,13 @@ class RegistryLink:
                 await self._reader
         await self._consumer.stop()
 
+    def state(self) -> str:
+        """What ``/readyz`` says: ``away`` where verdicts cannot be read, ``silent`` where the last one never came."""
+        if self._reader is None or self._reader.done():
+            return AWAY
+        state = following(self._consumer, self._clock)
+        return state if self._answered or state != OK else SILENT
+
     async def ask(self, schema: str, key: str, record: dict[str, Any]) -> Verdict:
         """Put a record of this schema to the owner of the key and return its verdict.
 
@@ -82,7 +93,9 @@ class RegistryLink:
             async with asyncio.timeout(self._timeout_s):
                 await self._producer.send(REGISTRATIONS, key.encode(), value)
                 decided: dict[str, Any] = await verdict
+            self._answered = True
         except TimeoutError:
+            self._answered = False
             raise RegistryUnavailable("the request was not decided in time; try again") from None
         finally:
             del self._pending[request_id]

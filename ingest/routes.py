@@ -144,7 +144,7 @@ class _Endpoint:
     async def _answer(self, scope: Scope, receive: Receive, identity_of: list[Identity]) -> Answer:
         row = self._row
         if scope["method"] != row.method:
-            raise errors.MethodNotAllowed(f"this resource takes {row.method}")
+            raise errors.MethodNotAllowed(row.method)
         headers = extract.header_map(scope["headers"])
         if row.scope:
             identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))
@@ -190,7 +190,7 @@ class _Endpoint:
 
 async def send_problem(send: Send, problem: errors.Problem) -> None:
     """Answer with a problem document."""
-    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.headers)
+    await _send(send, problem.status, problem.body(), errors.MEDIA_TYPE, problem.answer_headers)
 
 
 async def _send(send: Send, status: int, body: bytes, media_type: bytes, extra: Any) -> None:

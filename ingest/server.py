@@ -24,6 +24,7 @@ from ingest.documents import Documents
 from ingest.edge import Edge
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
+from ingest.readiness import Check
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.revocations import Revocations
@@ -64,7 +65,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
         timeout_s=settings.produce_timeout_s,
         max_unacknowledged_bytes=settings.max_unacknowledged_bytes,
     )
-    async with producer, RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s) as registry:
+    async with producer, RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s, clock) as registry:
         rejections = Rejections(producer, name, clock)
         keys = TokenKeys.from_file(settings.token_keys_file)
         revocations = Revocations(settings.token_lifetime_s)
@@ -79,6 +80,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             producer=producer,
             registry=registry,
             rejections=rejections,
+            checks={"kafka": Check(producer.state), "registry": Check(registry.state, required=False)},
         )
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
