@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.clock import Clock
 from ingest.errors import RegistryUnavailable
+from ingest.metrics import REGISTRY_WAIT
 from ingest.producer import BatchingProducer
 from ingest.readiness import AWAY, OK, SILENT, following
 from schemas import codec
@@ -87,18 +89,20 @@ class RegistryLink:
         if len(self._pending) >= _MAX_PENDING:
             raise RegistryUnavailable("too many requests wait; try again later")
         request_id = record["request_id"]
+        outcome, started = "none", time.perf_counter()
         verdict = self._pending[request_id] = asyncio.get_running_loop().create_future()
         try:
             value = codec.encode(schema, record)
             async with asyncio.timeout(self._timeout_s):
                 await self._producer.send(REGISTRATIONS, key.encode(), value)
                 decided: dict[str, Any] = await verdict
-            self._answered = True
+            self._answered, outcome = True, decided["outcome"]
         except TimeoutError:
             self._answered = False
             raise RegistryUnavailable("the request was not decided in time; try again") from None
         finally:
             del self._pending[request_id]
+            REGISTRY_WAIT.labels(outcome).observe(time.perf_counter() - started)
         return Verdict(decided["outcome"], decided["key_epoch"], json.loads(decided["details"]))
 
     async def _read(self) -> None:

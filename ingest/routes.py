@@ -16,8 +16,9 @@ from ingest.authentication import ANY_SCOPE, peer_of
 from ingest.batch import BatchAnswer
 from ingest.edge import Edge
 from ingest.enrolment import Presented
-from ingest.metrics import ANSWERS
+from ingest.metrics import ANSWERS, LATENCY
 from ingest.rejections import Rejection, claimed_client_id
+from ingest.stopwatch import Stopwatch
 from ingest.tokens import Identity
 from schemas.messages import (
     Accepted,
@@ -123,12 +124,15 @@ class _Endpoint:
         self._row = row
         self._now_ms = edge.clock
         self._counters: dict[int, Counter] = {}
+        self._stopwatch = Stopwatch(LATENCY.labels(row.name))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._stopwatch.start()
         identity_of: list[Identity] = []
         try:
             answer = await self._answer(scope, receive, identity_of)
         except errors.Problem as problem:
+            self._stopwatch.stop(started)
             self._reject(scope, problem, identity_of)
             await send_problem(send, problem)
             return
@@ -138,6 +142,7 @@ class _Endpoint:
             self._count(500)
             await send_problem(send, errors.Problem())
             return
+        self._stopwatch.stop(started)
         self._count(answer.status)
         await _send(send, answer.status, answer.body, b"application/json", answer.headers)
 

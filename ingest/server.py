@@ -17,6 +17,7 @@ import uvicorn
 from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
+from ingest import metrics
 from ingest.app import create_app
 from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
@@ -82,6 +83,9 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             rejections=rejections,
             checks={"kafka": Check(producer.state), "registry": Check(registry.state, required=False)},
         )
+        metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: producer.unacknowledged_bytes)
+        metrics.UNACKNOWLEDGED_AGE.set_function(producer.oldest_unacknowledged_s)
+        metrics.CACHED_API_KEYS.set_function(lambda: keys.kept)
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
             asyncio.create_task(tick_forever(producer, name, settings.tick_interval_s, clock)),
