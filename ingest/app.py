@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ingest import errors
 from ingest.edge import Edge
+from ingest.openapi import PATH as OPENAPI_PATH
+from ingest.openapi import openapi_bytes
+from ingest.readiness import Alive, readiness
 from ingest.routes import RouteTable
 
 log = logging.getLogger(__name__)
@@ -19,17 +24,17 @@ log = logging.getLogger(__name__)
 def create_app(edge: Edge) -> RouteTable:
     """The application over a running edge's parts."""
 
+    document = openapi_bytes()
+
     async def ready(_: Request) -> Response:
-        parts = {
-            "kafka": "ok" if edge.producer.available else "away",
-            "registry": "ok" if edge.registry.alive else "away",
-            **{name: "stale" if follower.failing else "ok" for name, follower in edge.followers.items()},
-        }
-        is_ready = all(state == "ok" for state in parts.values())
-        return JSONResponse({"ready": is_ready, "parts": parts}, 200 if is_ready else 503)
+        state = readiness(edge.checks)
+        return _json(msgspec.json.encode(state), 200 if state.ready else 503)
+
+    async def openapi(_: Request) -> Response:
+        return _json(document)
 
     app = Starlette(
-        routes=[Route("/livez", _alive), Route("/readyz", ready)],
+        routes=[Route("/livez", _alive), Route("/readyz", ready), Route(OPENAPI_PATH, openapi)],
         exception_handlers={404: _not_found, 405: _method_not_allowed, Exception: _internal},
     )
     app.router.redirect_slashes = False
@@ -37,19 +42,25 @@ def create_app(edge: Edge) -> RouteTable:
 
 
 async def _alive(_: Request) -> Response:
-    return JSONResponse({"alive": True})
+    return _json(msgspec.json.encode(Alive()))
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
 
 
 def _problem(problem: errors.Problem) -> Response:
-    return Response(problem.body(), problem.status, media_type=errors.MEDIA_TYPE.decode())
+    headers = {name.decode(): value.decode() for name, value in problem.answer_headers.items()}
+    return Response(problem.body(), problem.status, headers, errors.MEDIA_TYPE.decode())
 
 
 async def _not_found(_: Request, __: Exception) -> Response:
     return _problem(errors.NotFound())
 
 
-async def _method_not_allowed(_: Request, __: Exception) -> Response:
-    return _problem(errors.MethodNotAllowed())
+async def _method_not_allowed(_: Request, error: Exception) -> Response:
+    sent = error.headers if isinstance(error, HTTPException) else None
+    return _problem(errors.MethodNotAllowed((sent or {}).get("Allow", "GET, HEAD")))
 
 
 async def _internal(_: Request, error: Exception) -> Response:

@@ -24,11 +24,12 @@ MAX_LINES = 1_000
 # So many signatures take about 2 ms; then other requests have their turn.
 _AT_A_TIME = 32
 
-_KINDS: dict[str, tuple[type[Message], Any]] = {
+KINDS: dict[str, tuple[type[Message], Any]] = {
     "heartbeat": (Heartbeat, endpoints.heartbeat),
     "sessions": (SessionReport, endpoints.session),
     "events": (SecurityEvent, endpoints.event),
 }
+"""By the type that a line names: the message's kind and its handler."""
 
 
 class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,4 +118,4 @@ def _read(line: bytes, identity: Identity) -> tuple[str, type[Any], Any, bytes]:
         raise errors.MalformedJson("the line is not well-formed JSON") from None
     if read.type not in identity.scopes:
         raise errors.ScopeRefused(f"the API key lacks the scope {read.type}")
-    return (read.type, *_KINDS[read.type], bytes(read.message))
+    return (read.type, *KINDS[read.type], bytes(read.message))

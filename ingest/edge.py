@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ingest.authentication import Authenticator
@@ -10,6 +9,7 @@ from ingest.clock import Clock
 from ingest.limits import Limits
 from ingest.privacy import PrivacyGuard
 from ingest.producer import BatchingProducer
+from ingest.readiness import Checks
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.revoked_serials import RevokedSerials
@@ -17,7 +17,6 @@ from ingest.settings import EdgeSettings
 from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
 from ingest.tokens import TokenKeys
-from ingest.topic_follower import TopicFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,6 @@ class Edge:
     registry: RegistryLink
     rejections: Rejections
     signals: TamperSignals
-    followers: Mapping[str, TopicFollower]
     limits: Limits
     revoked: RevokedSerials
+    checks: Checks

@@ -26,12 +26,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 
 TYPE_PREFIX = "urn:viworks:problem:"
 MEDIA_TYPE = b"application/problem+json"
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What went wrong (RFC 9457). ``type`` is stable; ``retryable`` says whether the same request may succeed later.
+
+    ``member`` names the member of the body or the header that is at fault. No value of the request is ever repeated.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    member: str = ""
+    retryable: bool
 
 
 class EdgeError(Exception):
@@ -78,12 +92,15 @@ class Problem(EdgeError):
 
     def body(self) -> bytes:
         """The problem document."""
-        document: dict[str, Any] = {"type": TYPE_PREFIX + self.slug, "title": self.title, "status": self.status}
-        if self.detail:
-            document["detail"] = self.detail
-        if self.member:
-            document["member"] = self.member
-        return msgspec.json.encode({**document, "retryable": self.retryable})
+        document = ProblemDocument(
+            type=TYPE_PREFIX + self.slug,
+            title=self.title,
+            status=self.status,
+            detail=self.detail,
+            member=self.member,
+            retryable=self.retryable,
+        )
+        return msgspec.json.encode(document)
 
 
 class NotFound(Problem):
@@ -91,7 +108,13 @@ class NotFound(Problem):
 
 
 class MethodNotAllowed(Problem):
+    """``allowed`` goes into the answer's Allow header (RFC 9110, 15.5.6)."""
+
     status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"this resource takes {allowed}")
+        self.answer_headers = {b"allow": allowed.encode()}
 
 
 class MalformedHttp(Problem):

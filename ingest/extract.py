@@ -13,6 +13,7 @@ import msgspec
 
 from ingest import errors
 from ingest.tokens import Identity
+from ingest.unknown_members import count_unknown
 from schemas import messages, plain_body, signing
 from schemas.errors import (
     BadPublicKey,
@@ -167,6 +168,8 @@ def _parse(body: bytes, kind: type[M]) -> tuple[M, bytes, str]:
         message = messages.decode_message(body, kind)
         plain = plain_body.signed_bytes(body, message)
         signed, text = (plain, message.signature) if plain is not None else signing.signed_bytes(body)
+        if plain is None:
+            count_unknown(body, message)
     except NotJson as error:
         raise errors.MalformedJson(str(error)) from None
     except DuplicateKey as error:

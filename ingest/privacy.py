@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import msgspec
 
 from ingest.errors import PlaintextRefused
+from ingest.metrics import SEALED_VALUES
 from schemas.privacy import PrivacyMode, is_truncated, pseudonym, truncate_address
 from schemas.sealing import Place, SealingKey, is_envelope
 
+_SEALED_MEMBERS = SEALED_VALUES.labels("member")
+_SEALED_PROOFS = SEALED_VALUES.labels("signed_bytes")
 _SEAL_IT = "seal the value with the SOC's present key before sending it"
 _TRUNCATE_IT = "send the address's network alone, as 192.0.2.0 (/24) or 2001:db8:1:: (/48)"
 
@@ -31,6 +34,7 @@ class PrivacyGuard:
         if is_envelope(value, self.sealing_key.key_id):
             return value
         self._refuse(member)
+        _SEALED_MEMBERS.inc()
         return self.sealing_key.seal(value.encode(), place)
 
     def group(self, values: dict[str, str], place: Place, member: str) -> str:
@@ -38,12 +42,14 @@ class PrivacyGuard:
         for name, value in values.items():
             if not is_envelope(value, self.sealing_key.key_id):
                 self._refuse(f"{member}.{name}")
+        _SEALED_MEMBERS.inc(sum(not is_envelope(value, self.sealing_key.key_id) for value in values.values()))
         return self.sealing_key.seal(msgspec.json.encode(values), place)
 
     def signed_bytes(self, signed: bytes, place: Place) -> tuple[bytes, bool]:
         """The signed bytes to keep, and whether they are sealed: in ``strict`` mode they hold no plaintext."""
         if self.mode is PrivacyMode.STRICT:
             return signed, False
+        _SEALED_PROOFS.inc()
         return self.sealing_key.seal(signed, place).encode(), True
 
     def address(self, value: str | None, member: str) -> tuple[str | None, str | None]:

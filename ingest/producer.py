@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from types import TracebackType
@@ -23,6 +24,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 
 from ingest.errors import BrokerUnavailable
+from ingest.metrics import BATCH_BYTES, BATCH_RECORDS
+from ingest.readiness import AWAY, OK
 from schemas.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,7 @@ class BatchingProducer:
         self._timeout_s = timeout_s
         self._max_bytes = max_unacknowledged_bytes
         self._bytes = 0
+        self._unsettled: dict[_Batch, float] = {}
         self._open: dict[tuple[str, int], _Batch] = {}
         self._busy: set[tuple[str, int]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +115,20 @@ class BatchingProducer:
         """Whether records are accepted now."""
         return self._overdue == 0 and self._bytes < self._max_bytes
 
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """Of all records whose fate is not known yet."""
+        return self._bytes
+
+    def oldest_unacknowledged_s(self) -> float:
+        """How long the oldest batch has waited; 0 where none does."""
+        oldest = next(iter(self._unsettled.values()), None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
+
+    def state(self) -> str:
+        """What ``/readyz`` says of the broker."""
+        return OK if self.available else AWAY
+
     async def send(self, topic: Topic, key: bytes, value: bytes) -> None:
         """Send one record and return when all in-sync replicas have it.
 
@@ -138,6 +156,7 @@ class BatchingProducer:
     def _open_batch(self, lane: tuple[str, int]) -> _Batch:
         loop = asyncio.get_running_loop()
         batch = self._open[lane] = _Batch()
+        self._unsettled[batch] = time.monotonic()
         batch.timer = loop.call_later(_PROBE_S, self._probe, batch, loop.time() + self._timeout_s)
         self._plan_round()
         return batch
@@ -214,6 +233,9 @@ class BatchingProducer:
 
     def _settle(self, batch: _Batch, error: BrokerUnavailable | None) -> None:
         self._bytes -= batch.size
+        self._unsettled.pop(batch, None)
+        BATCH_RECORDS.observe(len(batch.records))
+        BATCH_BYTES.observe(batch.size)
         if batch.timer is not None:
             batch.timer.cancel()
         if batch.overdue:

@@ -9,14 +9,18 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingest.clock import Clock
 from ingest.errors import RegistryUnavailable
+from ingest.metrics import REGISTRY_WAIT
 from ingest.producer import BatchingProducer
+from ingest.readiness import AWAY, OK, SILENT, following
 from schemas import codec
 from schemas.errors import CodecError
 from schemas.topics import REGISTRATIONS, VERDICTS
@@ -37,7 +41,7 @@ class Verdict(NamedTuple):
 class RegistryLink:
     """Questions to the registry and the verdicts that come back. Use as an async context manager."""
 
-    def __init__(self, bootstrap: str, producer: BatchingProducer, edge: str, timeout_s: float) -> None:
+    def __init__(self, bootstrap: str, producer: BatchingProducer, edge: str, timeout_s: float, clock: Clock) -> None:
         self._producer = producer
         self._edge = edge
         self._timeout_s = timeout_s
@@ -45,6 +49,8 @@ class RegistryLink:
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="latest", fetch_max_wait_ms=250
         )
+        self._clock = clock
+        self._answered = True
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> RegistryLink:
@@ -66,10 +72,12 @@ class RegistryLink:
                 await self._reader
         await self._consumer.stop()
 
-    @property
-    def alive(self) -> bool:
-        """Whether verdicts are being read."""
-        return self._reader is not None and not self._reader.done()
+    def state(self) -> str:
+        """What ``/readyz`` says: ``away`` where verdicts cannot be read, ``silent`` where the last one never came."""
+        if self._reader is None or self._reader.done():
+            return AWAY
+        state = following(self._consumer, self._clock)
+        return state if self._answered or state != OK else SILENT
 
     async def ask(self, schema: str, key: str, record: dict[str, Any]) -> Verdict:
         """Put a record of this schema to the owner of the key and return its verdict.
@@ -81,16 +89,20 @@ class RegistryLink:
         if len(self._pending) >= _MAX_PENDING:
             raise RegistryUnavailable("too many requests wait; try again later")
         request_id = record["request_id"]
+        outcome, started = "none", time.perf_counter()
         verdict = self._pending[request_id] = asyncio.get_running_loop().create_future()
         try:
             value = codec.encode(schema, record)
             async with asyncio.timeout(self._timeout_s):
                 await self._producer.send(REGISTRATIONS, key.encode(), value)
                 decided: dict[str, Any] = await verdict
+            self._answered, outcome = True, decided["outcome"]
         except TimeoutError:
+            self._answered = False
             raise RegistryUnavailable("the request was not decided in time; try again") from None
         finally:
             del self._pending[request_id]
+            REGISTRY_WAIT.labels(outcome).observe(time.perf_counter() - started)
         return Verdict(decided["outcome"], decided["key_epoch"], json.loads(decided["details"]))
 
     async def _read(self) -> None:

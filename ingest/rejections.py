@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ingest.clock import Clock
 from ingest.errors import BrokerUnavailable
+from ingest.metrics import REJECTIONS as REFUSED
 from ingest.producer import BatchingProducer
 from schemas import codec
 from schemas.topics import REJECTIONS
@@ -51,6 +52,7 @@ class Rejections:
 
     def count(self, rejection: Rejection) -> None:
         """Count one. When too many kinds are open, the client's name is dropped before the count is."""
+        REFUSED.labels(rejection.endpoint, rejection.reason).inc()
         now_ms = self._clock()
         if rejection not in self._counts and len(self._counts) >= _MAX_KEYS:
             rejection = rejection._replace(client_id="", authenticated=False)

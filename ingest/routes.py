@@ -17,8 +17,9 @@ from ingest.authentication import ANY_SCOPE, address_of, peer_of
 from ingest.batch import BatchAnswer
 from ingest.edge import Edge
 from ingest.enrolment import Presented
-from ingest.metrics import ANSWERS
+from ingest.metrics import ANSWERS, LATENCY
 from ingest.rejections import Rejection, claimed_client_id
+from ingest.stopwatch import Stopwatch
 from ingest.tokens import Identity
 from schemas.messages import (
     Accepted,
@@ -124,12 +125,15 @@ class _Endpoint:
         self._row = row
         self._now_ms = edge.clock
         self._counters: dict[int, Counter] = {}
+        self._stopwatch = Stopwatch(LATENCY.labels(row.name))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._stopwatch.start()
         identity_of: list[Identity] = []
         try:
             answer = await self._answer(scope, receive, identity_of)
         except errors.Problem as problem:
+            self._stopwatch.stop(started)
             self._reject(scope, problem, identity_of)
             await send_problem(send, problem)
             return
@@ -139,6 +143,7 @@ class _Endpoint:
             self._count(500)
             await send_problem(send, errors.Problem())
             return
+        self._stopwatch.stop(started)
         self._count(answer.status)
         notice = self._edge.limits.notice(identity_of[0].client_id, self._now_ms()) if identity_of else {}
         await _send(send, answer.status, answer.body, b"application/json", {**answer.headers, **notice})
@@ -146,7 +151,7 @@ class _Endpoint:
     async def _answer(self, scope: Scope, receive: Receive, identity_of: list[Identity]) -> Answer:
         row = self._row
         if scope["method"] != row.method:
-            raise errors.MethodNotAllowed(f"this resource takes {row.method}")
+            raise errors.MethodNotAllowed(row.method)
         headers = extract.header_map(scope["headers"])
         if row.scope:
             identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))

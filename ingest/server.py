@@ -15,6 +15,7 @@ from typing import Any
 
 from prometheus_client import start_http_server
 
+from ingest import metrics
 from ingest.app import create_app
 from ingest.authentication import Authenticator
 from ingest.clock import Clock, system_clock
@@ -28,6 +29,7 @@ from ingest.policies import PolicyBook
 from ingest.privacy import PrivacyGuard
 from ingest.private_keys import refuse_private_key
 from ingest.producer import BatchingProducer
+from ingest.readiness import Check
 from ingest.registry_link import RegistryLink
 from ingest.rejections import Rejections
 from ingest.revocations import Revocations, revoked_serials
@@ -86,7 +88,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
     revoked = TopicFollower(settings.kafka, REVOCATIONS, revoke)
     book = PolicyBook(settings.heartbeat_interval_s)
     policies = TopicFollower(settings.kafka, POLICIES, book.apply)
-    registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s)
+    registry = RegistryLink(settings.kafka, producer, name, settings.verdict_timeout_s, clock)
     async with producer, registry, revoked, policies:
         rejections = Rejections(producer, name, clock)
         edge = Edge(
@@ -101,10 +103,18 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             registry=registry,
             rejections=rejections,
             signals=TamperSignals(producer, sealing_key, name, clock),
-            followers={"revocations": revoked, "policies": policies},
             limits=Limits(settings),
             revoked=serials,
+            checks={
+                "kafka": Check(producer.state),
+                "registry": Check(registry.state, required=False),
+                "revocations": Check(revoked.state),
+                "policies": Check(policies.state),
+            },
         )
+        metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: producer.unacknowledged_bytes)
+        metrics.UNACKNOWLEDGED_AGE.set_function(producer.oldest_unacknowledged_s)
+        metrics.CACHED_API_KEYS.set_function(lambda: keys.kept)
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
             asyncio.create_task(reload_token_keys(keys, settings.token_keys_file)),

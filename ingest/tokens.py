@@ -142,6 +142,11 @@ class TokenKeys:
             raise TokenError("the API key has expired")
         return identity
 
+    @property
+    def kept(self) -> int:
+        """How many tokens are kept opened."""
+        return len(self._opened)
+
     def _maker(self, now_ms: int) -> str:
         due = [key.kid for key in self._makers if key.active_from_ms <= now_ms]
         return due[0] if due else self._makers[-1].kid

@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from ingest.errors import FollowerStalled
+from ingest.readiness import AWAY, OK
 from schemas import codec
 from schemas.topics import Topic
 
@@ -76,6 +77,10 @@ class TopicFollower:
     def failing(self) -> bool:
         """Whether the last check found the broker away or the reading at a stop: what is known may be out of date."""
         return self._faulty or (self._reader is not None and self._reader.done())
+
+    def state(self) -> str:
+        """What ``/readyz`` says: ``away`` while it is failing."""
+        return AWAY if self.failing else OK
 
     async def _stop(self) -> None:
         if self._reader is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -78,16 +79,23 @@ class RegistryDouble:
     async def run(self) -> None:
         async for message in self._consumer:
             schema, request = codec.decode(message.value)
-            if schema != "registration":
+            decided = self.decide(schema, request)
+            if decided is None:
                 continue
-            known = self._keys.setdefault(request["client_id"], request["public_key"])
             verdict = {
                 **{name: request[name] for name in ("request_id", "client_id", "edge", "timestamp")},
-                "outcome": "accepted" if known == request["public_key"] else "conflict",
+                "outcome": decided[0],
                 "key_epoch": 1,
-                "details": "{}",
+                "details": json.dumps(decided[1]),
             }
             await self._producer.send(VERDICTS.name, codec.encode("verdict", verdict))
+
+    def decide(self, schema: str, request: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """The outcome and its details; None for no verdict."""
+        if schema != "registration":
+            return None
+        known = self._keys.setdefault(request["client_id"], request["public_key"])
+        return ("accepted" if known == request["public_key"] else "conflict"), {}
 
     async def stop(self) -> None:
         await self._consumer.stop()
@@ -95,8 +103,8 @@ class RegistryDouble:
 
 
 @contextlib.asynccontextmanager
-async def registry_double(bootstrap: str) -> AsyncIterator[None]:
-    double = RegistryDouble(bootstrap)
+async def registry_double(bootstrap: str, kind: type[RegistryDouble] = RegistryDouble) -> AsyncIterator[None]:
+    double = kind(bootstrap)
     await double.start()
     task = asyncio.create_task(double.run())
     try:
