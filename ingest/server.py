@@ -11,6 +11,7 @@ import socket
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -48,10 +49,15 @@ async def serve(settings: EdgeSettings, ready: Callable[[], None]) -> None:
     metrics_server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
     try:
         async with running_edge(settings, system_clock) as edge:
-            await _listen(create_app(edge), settings, ready)
+            await _listen(create_app(edge), settings, partial(_serves, edge, ready))
     finally:
         metrics_server.shutdown()
         metrics_server.server_close()
+
+
+def _serves(edge: Edge, ready: Callable[[], None]) -> None:
+    log.info("edge %s takes requests", edge.name)
+    ready()
 
 
 @contextlib.asynccontextmanager
