@@ -6,8 +6,8 @@ import json
 import logging
 import time
 
-# Libraries that write a line for every request, record or connection.
-_NOISY = ("aiokafka", "asyncio", "faust", "httpx2", "kafka", "mode", "urllib3")
+# Libraries that write a line for every request, record, connection or listener.
+_NOISY = ("aiokafka", "asyncio", "faust", "httpx2", "kafka", "mode", "urllib3", "uvicorn")
 
 
 class LogfmtFormatter(logging.Formatter):

@@ -20,6 +20,20 @@ def _settled(problems: Iterable[Problem]) -> Stage:
 
 
 ANYWHERE: Stage = frozenset({errors.Problem})
+FRONT: Stage = frozenset(
+    {
+        errors.MalformedHttp,
+        errors.RequestTimeout,
+        errors.HeaderTooLarge,
+        errors.ExpectationFailed,
+        errors.UnsupportedCoding,
+        errors.UnsupportedVersion,
+        errors.CertificateRefused,
+        errors.Overloaded,
+        errors.TooManyRequests,
+    }
+)
+LIMITS: Stage = frozenset({errors.TooManyRequests})
 HEADERS: Stage = frozenset({errors.UnfitMessage})
 AUTHENTICATION: Stage = frozenset(
     {
@@ -66,7 +80,9 @@ _BY_NAME: dict[str, tuple[Stage, ...]] = {
 def stages_of(row: RouteRow) -> Iterator[Stage]:
     """The stages that a request of this route goes through."""
     yield ANYWHERE
+    yield FRONT
     yield HEADERS
+    yield LIMITS
     if row.scope:
         yield AUTHENTICATION
     if row.scope and row.scope != ANY_SCOPE:

@@ -10,6 +10,7 @@ import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,15 @@ async def serve(settings: EdgeSettings, ready: Callable[[], None]) -> None:
     metrics_server, _ = start_http_server(settings.metrics_port, settings.metrics_host)
     try:
         async with running_edge(settings, system_clock) as edge:
-            await listen(create_app(edge), make_front(edge), ready)
+            await listen(create_app(edge), make_front(edge), partial(_serves, edge, ready))
     finally:
         metrics_server.shutdown()
         metrics_server.server_close()
+
+
+def _serves(edge: Edge, ready: Callable[[], None]) -> None:
+    log.info("edge %s takes requests", edge.name)
+    ready()
 
 
 @contextlib.asynccontextmanager

@@ -149,7 +149,7 @@ def test_the_search_finds_what_is_there(run: Run) -> None:
     for place in ("record of viworks.events.v1", "record of viworks.sessions.v1", "viworks.events", "viworks.sessions"):
         assert place in names
     for what, place in (
-        ("Started server process", "logs/edge.log"),
+        ("takes requests", "logs/edge.log"),
         ("viworks_edge", "metrics"),
         ("problem+json", "answer"),
     ):
