@@ -255,7 +255,11 @@ class BatchingProducer:
             request_timeout_ms=10_000,
             retry_backoff_ms=100,
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await _stop(producer, 1.0)
+            raise
         return producer
 
     async def _rebuild(self) -> None:
@@ -281,7 +285,8 @@ async def _stop(producer: AIOKafkaProducer | None, timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             await producer.stop()
     except (KafkaError, TimeoutError):
-        sender = producer._sender  # no public call ends the sender without the flush
-        sender.sender_task.cancel()
-        await asyncio.wait([sender.sender_task])
+        task = producer._sender.sender_task  # no public call ends the sender without the flush
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
         await producer.client.close()
