@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _RECORD_OVERHEAD = 64
 _REBUILD_PAUSE_S = 1.0
+_CLOSE_S = 1.0
 _MAX_BATCH_BYTES = 512 * 1024
 _MAX_REQUEST_BYTES = 900 * 1024  # a broker takes 1 MiB by default, the batch's own header included
 
@@ -227,7 +228,11 @@ class BatchingProducer:
             request_timeout_ms=10_000,
             retry_backoff_ms=100,
         )
-        await producer.start()
+        try:
+            await producer.start()
+        except BaseException:
+            await _stop(producer, _CLOSE_S)
+            raise
         return producer
 
     async def _rebuild(self) -> None:
@@ -237,7 +242,7 @@ class BatchingProducer:
             if self._producer is not broken or broken is None:
                 return
             self._producer = None
-            await _stop(broken, 1.0)
+            await _stop(broken, _CLOSE_S)
             while self._producer is None:
                 try:
                     self._producer = await self._start()
