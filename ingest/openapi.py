@@ -81,8 +81,11 @@ def _service_paths() -> dict[str, Any]:
 
 
 def _service(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    """A path that nothing is needed for; HEAD asks for the header alone (RFC 9110, 9.3.2)."""
     responses = {**answers, **refusals([errors.Problem])}
-    return {"get": {"operationId": name, "summary": summary, "security": [], "responses": responses}}
+    bare = {status: {"description": answer["description"]} for status, answer in responses.items()}
+    head = {"operationId": f"{name}-head", "summary": f"{summary}, without the body", "security": [], "responses": bare}
+    return {"get": {"operationId": name, "summary": summary, "security": [], "responses": responses}, "head": head}
 
 
 def _structs() -> Iterator[type[Any]]:

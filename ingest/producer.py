@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _RECORD_OVERHEAD = 64
 _REBUILD_PAUSE_S = 1.0
 _PROBE_S = 0.25
+_CLOSE_S = 1.0
 _MAX_BATCH_BYTES = 512 * 1024
 _MAX_REQUEST_BYTES = 900 * 1024  # a broker takes 1 MiB by default, the batch's own header included
 
@@ -258,7 +259,7 @@ class BatchingProducer:
         try:
             await producer.start()
         except BaseException:
-            await _stop(producer, 1.0)
+            await _stop(producer, _CLOSE_S)
             raise
         return producer
 
@@ -269,7 +270,7 @@ class BatchingProducer:
             if self._producer is not broken or broken is None:
                 return
             self._producer = None
-            await _stop(broken, 1.0)
+            await _stop(broken, _CLOSE_S)
             while self._producer is None:
                 try:
                     self._producer = await self._start()

@@ -20,7 +20,7 @@ OPERATIONS = {
     for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
 }
-SERVICE = {("GET", "/livez"), ("GET", "/readyz"), ("GET", "/openapi.json")}
+SERVICE = {(method, path) for method in ("GET", "HEAD") for path in ("/livez", "/readyz", "/openapi.json")}
 
 
 def test_the_document_is_openapi_3_1() -> None:

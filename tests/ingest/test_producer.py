@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 
 import pytest
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
+from infra.ports import free_port
 from ingest.errors import BrokerUnavailable
 from ingest.producer import BatchingProducer, partition_for
 from schemas import codec
@@ -83,3 +86,10 @@ async def test_one_cancelled_request_takes_no_other_with_it(bootstrap: str) -> N
 async def test_partitions_are_those_of_every_kafka_client(key: bytes) -> None:
     partitions = list(range(8))
     assert partition_for(key, 8) == DefaultPartitioner()(key, partitions, partitions)
+
+
+async def test_a_producer_that_cannot_start_leaves_nothing_open() -> None:
+    producer = BatchingProducer(f"127.0.0.1:{free_port()}", linger_s=0.0, timeout_s=1.0, max_unacknowledged_bytes=1024)
+    with pytest.raises(KafkaError):
+        await producer.__aenter__()
+    gc.collect()  # what is left open is told when it is collected, and fails the test
