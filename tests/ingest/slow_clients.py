@@ -1,8 +1,9 @@
 """Clients that keep connections busy with next to nothing.
 
 ``python -m tests.ingest.slow_clients PORT COUNT SECONDS REQUEST_FILE``: a third each says nothing, drips a
-head, and drips the body of a good request. Each connection that the server ends is opened again. Prints one JSON line: how
-long the connections lived (s) that were ended, and how many were open at the end.
+head, and drips the body of a good request. Each connection that the server ends is opened again. Begins at a
+line on standard input. Prints one JSON line: how long the connections lived (s) that were ended, and how many were open at
+the end.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class SlowClients:
 
 
 async def main(port: int, count: int, seconds: float, whole_request: bytes) -> None:
+    await asyncio.to_thread(sys.stdin.readline)
     clients = SlowClients(port, whole_request)
     running = asyncio.create_task(clients.run(count, seconds))
     await asyncio.sleep(seconds * 0.99)

@@ -67,21 +67,27 @@ async def measure(bootstrap: str, files: KeyFiles, scratch: Path, count: int, se
     beats = SignedBeats(files, "t-good")
     with Measured(["-m", "infra", "run", "edge"], environment, scratch / "edge.log") as edge:
         await asyncio.to_thread(wait_for_port, port, edge)
+        whole = scratch / "request"
+        whole.write_bytes(SignedBeats(files, "t-slow").request())
+        process = await slow_clients(port, count, seconds, whole)
         await beat_until(port, beats, lambda: asyncio.sleep(1.0))
         baseline, _ = await beat_until(port, beats, lambda: asyncio.sleep(BASELINE_S))
         before_mib = edge.rss_bytes() / 2**20
-        whole = scratch / "request"
-        whole.write_bytes(SignedBeats(files, "t-slow").request())
-        latencies, slow = await beat_until(port, beats, lambda: slow_clients(port, count, seconds, whole))
+        latencies, slow = await beat_until(port, beats, lambda: outcome(process))
         more_mib = edge.rss_bytes() / 2**20 - before_mib
     lives = slow["lives_s"]
     return Figures(count, len(lives), max(lives), slow["open"], p99_ms(baseline), p99_ms(latencies), more_mib)
 
 
-async def slow_clients(port: int, count: int, seconds: float, request: Path) -> dict[str, Any]:
+async def slow_clients(port: int, count: int, seconds: float, request: Path) -> asyncio.subprocess.Process:
+    """A process that waits to be told to begin: its start is not what slows the good client down."""
     args = ["-m", "tests.ingest.slow_clients", str(port), str(count), str(seconds), str(request)]
-    process = await asyncio.create_subprocess_exec(sys.executable, *args, stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, *args, stdin=pipe, stdout=pipe)
+
+
+async def outcome(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    output, _ = await process.communicate(b"begin\n")
     assert process.returncode == 0
     found: dict[str, Any] = json.loads(output)
     return found
