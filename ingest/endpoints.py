@@ -22,7 +22,7 @@ _encode_event = codec.encoder("event")
 async def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Answer:
     """202 once Kafka has the heartbeat; names the current policy version."""
     standing = edge.standings.of(request.identity.groups)
-    value = heartbeat_record(request, edge.name, standing.interval_ms)
+    value = heartbeat_record(request, edge.name, standing.interval_ms, edge.guard)
     key = request.message.client_id.encode()
     await edge.producer.enqueue(HEARTBEATS, partition_for(key, HEARTBEATS.partitions), key, value)
     headers = standing.heartbeat_headers(request.identity.key_since_ms, request.received_ms)

@@ -6,6 +6,7 @@ import uuid
 from typing import Any, TypeVar
 
 from msgspec import UnsetType
+from msgspec.structs import replace
 
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
@@ -24,16 +25,25 @@ Record = dict[str, Any]
 T = TypeVar("T")
 
 
-def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int) -> bytes:
-    """The value of a ``heartbeat`` record."""
+def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int, guard: PrivacyGuard) -> bytes:
+    """The value of a ``heartbeat`` record. Raises PlaintextRefused."""
+    message = request.message
+    if isinstance(message.metrics.sealed, str):
+        message = _with_sealed_extras(message, message.metrics.sealed, guard)
     return heartbeat_value(
-        request.message,
+        message,
         interval_ms=interval_ms,
         key_id=request.identity.key_id,
         signature=request.signature,
         received_ms=request.received_ms,
         edge=edge,
     )
+
+
+def _with_sealed_extras(message: Heartbeat, extras: str, guard: PrivacyGuard) -> Heartbeat:
+    place = Place(message.client_id, "heartbeat.sealed", str(message.timestamp))
+    envelope = guard.text(extras, place, "metrics.sealed")
+    return replace(message, metrics=replace(message.metrics, sealed=envelope))
 
 
 def session_record(request: SignedRequest[SessionReport], edge: str, guard: PrivacyGuard) -> Record:

@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 from enum import StrEnum
 
-from schemas.messages import ClientRegistration, SecurityEvent, SessionReport
+from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -20,6 +20,7 @@ SENSITIVE: dict[type, tuple[str, ...]] = {
         "device_info.device_id",
         "device_info.hardware_hash",
     ),
+    Heartbeat: ("metrics.sealed",),
     SessionReport: ("metadata.internal_ip",),
     SecurityEvent: ("details.description",),
 }

@@ -30,7 +30,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
 @pytest.mark.parametrize("row", SCHEMAS, ids=lambda row: row.name)
 async def test_a_schema_is_found_by_its_id(http: httpx2.AsyncClient, row: object) -> None:
     answer = await http.get(f"/registry/schemas/ids/{row.id}")  # type: ignore[attr-defined]
-    assert json.loads(answer.json()["schema"])["name"].lower() == row.name  # type: ignore[attr-defined]
+    assert json.loads(answer.json()["schema"])["name"].lower() == row.name.replace("_", "")  # type: ignore[attr-defined]
 
 
 async def test_subjects_follow_the_topics(http: httpx2.AsyncClient) -> None:

@@ -92,6 +92,7 @@ async def refused(sender: Sender, canaries: Canaries) -> None:
             message = canaries.fill(kind, sender.message(kind), where)
             at_fault = plant(canaries, f"{where}: at fault")
             await _refuse(sender, RESOURCES[kind], *fault(sender.client, kind, message, at_fault))
+    for kind in (SecurityEvent, SessionReport, ClientRegistration, Heartbeat):
         for member in (*SENSITIVE.get(kind, ()), *ADDRESSES.get(kind, ())):
             for shape in (
                 lambda text: [text],

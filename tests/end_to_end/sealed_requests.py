@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from schemas.messages import ClientRegistration, SecurityEvent, SessionReport
+from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
 from schemas.privacy import ADDRESSES, SENSITIVE, truncate_address
 from schemas.sealing import Place, SealingKey
 from tests.end_to_end.canaries import Canaries, put
@@ -17,6 +17,7 @@ from viworks import Client, Device, Identity
 
 TYPES: dict[type, tuple[str, str]] = {
     ClientRegistration: ("registration", "timestamp"),
+    Heartbeat: ("heartbeat", "timestamp"),
     SessionReport: ("session", "session_id"),
     SecurityEvent: ("event", "event_id"),
 }

@@ -14,6 +14,7 @@ from tests.end_to_end.system import System
 
 ENVELOPE = re.compile(rb"vws1:[A-Za-z0-9_-]+")
 _ROWS = {
+    "heartbeat": ("heartbeats", "toString(toUnixTimestamp64Milli(timestamp))", ("sealed",)),
     "registration": ("clients", "toString(toUnixTimestamp64Milli(timestamp))", ("device_info", "signed_bytes")),
     "session": ("sessions", "session_id", ("internal_ip", "signed_bytes")),
     "event": ("events", "event_id", ("description", "signed_bytes")),
