@@ -34,14 +34,14 @@ def front_settings(pki: Pki | None, **changes: Any) -> EdgeSettings:
 
 
 async def what_it_knows(scope: Any, receive: Any, send: Any) -> None:
-    """The application."""
+    """The application. The query is how many spaces it adds."""
     state = scope["state"]
     known = {
         "peer": state["peer"] and asdict(state["peer"]),
         "address": state["address"],
         "headers": [name.decode() for name, _ in scope["headers"]],
     }
-    body = json.dumps(known).encode()
+    body = json.dumps(known).encode() + b" " * int(scope["query_string"] or 0)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -12,9 +13,11 @@ import pytest
 import pytest_asyncio
 
 from infra.key_files import KeyFiles
+from ingest.metrics import CONNECTIONS_ENDED
 from ingest.settings import EdgeSettings
 from tests.deadline import eventually
 from tests.ingest.conftest import edge_settings, serving
+from tests.ingest.front_server import front_server, front_settings
 from tests.ingest.raw_http import RawConnection, connection, request
 from tests.ingest.signed_beats import BEAT, JSON, SignedBeats
 
@@ -198,7 +201,9 @@ async def test_a_body_is_asked_for_only_where_it_is_wanted(port: int, key_files:
         assert [answer.status for answer in await raw.answers(1)] == [202]
     async with connection(port) as raw:
         await raw.send(request("POST", BEAT, [JSON, length, ("Expect", "100-continue")]))
-        assert [(answer.status, answer.slug) for answer in await raw.answers()] == [(401, "missing-api-key")]
+        (refused,) = await raw.answers()
+        # Whether the body follows cannot be known: nothing after it could be told from it.
+        assert (refused.status, refused.slug, refused.headers["connection"]) == (401, "missing-api-key", "close")
 
 
 async def test_the_answer_to_a_body_too_large_arrives(port: int, key_files: KeyFiles) -> None:
@@ -254,6 +259,26 @@ async def test_a_dripping_body_of_a_known_client_is_told_so(strict_port: int, ke
     async with connection(strict_port) as raw:
         await raw.send(whole[:-100])
         assert [(answer.status, answer.slug) for answer in await raw.answers()] == [(408, "request-timeout")]
+
+
+def ended_unread() -> float:
+    return CONNECTIONS_ENDED.labels("unread")._value.get()
+
+
+async def test_an_answer_that_is_not_read_is_given_up() -> None:
+    settings = front_settings(None, answer_timeout_s=1.0)
+    size = 50_000_000
+    with front_server(settings):
+        reader, writer = await asyncio.open_connection("127.0.0.1", settings.edge_port, limit=1)
+        before = ended_unread()
+        writer.write(request("GET", f"/?{size}"))
+        await eventually(lambda: ended_unread() == before + 1, 5, "the edge gives up")
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(1_000_000):
+                received += len(piece)
+        writer.close()
+    assert received < size
 
 
 async def send_without_reading(writer: asyncio.StreamWriter, within_s: float) -> None:
