@@ -8,7 +8,7 @@ import msgspec
 
 from ingest.errors import PlaintextRefused
 from ingest.metrics import SEALED_VALUES
-from schemas.privacy import PrivacyMode, is_truncated, pseudonym, truncate_address
+from schemas.privacy import PrivacyMode, is_truncated, period_key, pseudonym, truncate_address
 from schemas.sealing import Place, SealingKey, is_envelope
 
 _SEALED_MEMBERS = SEALED_VALUES.labels("member")
@@ -19,11 +19,15 @@ _TRUNCATE_IT = "send the address's network alone, as 192.0.2.0 (/24) or 2001:db8
 
 @dataclass(frozen=True, slots=True)
 class PrivacyGuard:
-    """Turns sensitive values into envelopes and addresses into networks and pseudonyms."""
+    """Turns sensitive values into envelopes and addresses into networks and pseudonyms.
+
+    ``pseudonym_period_s``: after so long the same address gets another pseudonym; 0 for never.
+    """
 
     mode: PrivacyMode
     sealing_key: SealingKey
     pseudonym_key: bytes
+    pseudonym_period_s: int = 0
 
     def text(self, value: str, place: Place, member: str) -> str:
         """An envelope of a sensitive value; one that came sealed for the SOC's key stays as it is.
@@ -52,8 +56,8 @@ class PrivacyGuard:
         _SEALED_PROOFS.inc()
         return self.sealing_key.seal(signed, place).encode(), True
 
-    def address(self, value: str | None, member: str) -> tuple[str | None, str | None]:
-        """The network and the pseudonym of an address.
+    def address(self, value: str | None, member: str, now_ms: int) -> tuple[str | None, str | None]:
+        """The network and the pseudonym of an address, by the key of the time ``now_ms``.
 
         Raises:
             PlaintextRefused: it is more than a network and the mode is ``strict``, which keeps it in the signed bytes.
@@ -62,7 +66,12 @@ class PrivacyGuard:
             return None, None
         if self.mode is PrivacyMode.STRICT and not is_truncated(value):
             raise PlaintextRefused(_TRUNCATE_IT, member)
-        return truncate_address(value), pseudonym(value, self.pseudonym_key)
+        return truncate_address(value), pseudonym(value, self._key_of(now_ms))
+
+    def _key_of(self, now_ms: int) -> bytes:
+        if not self.pseudonym_period_s:
+            return self.pseudonym_key
+        return period_key(self.pseudonym_key, now_ms // (self.pseudonym_period_s * 1000))
 
     def _refuse(self, member: str) -> None:
         if self.mode is PrivacyMode.STRICT:

@@ -51,7 +51,7 @@ def session_record(request: SignedRequest[SessionReport], edge: str, guard: Priv
     message, metadata = request.message, request.message.metadata
     internal_ip = _optional(metadata.internal_ip)
     place = Place(message.client_id, "session.internal_ip", message.session_id)
-    network, pseudonym = guard.address(metadata.client_ip, "metadata.client_ip")
+    network, pseudonym = guard.address(metadata.client_ip, "metadata.client_ip", request.received_ms)
     return {
         "client_id": message.client_id,
         "session_id": message.session_id,
@@ -74,8 +74,9 @@ def event_record(request: SignedRequest[SecurityEvent], edge: str, guard: Privac
     message, details = request.message, request.message.details
     place = Place(message.client_id, "event.description", message.event_id)
     description = guard.text(details.description, place, "details.description")
-    source_ip, source_pseudonym = guard.address(_optional(details.source_ip), "details.source_ip")
-    target_ip, target_pseudonym = guard.address(_optional(details.target_ip), "details.target_ip")
+    received_ms = request.received_ms
+    source_ip, source_pseudonym = guard.address(_optional(details.source_ip), "details.source_ip", received_ms)
+    target_ip, target_pseudonym = guard.address(_optional(details.target_ip), "details.target_ip", received_ms)
     return {
         "client_id": message.client_id,
         "event_id": message.event_id,

@@ -103,7 +103,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             clock=clock,
             keys=keys,
             authenticator=Authenticator(keys, revocations),
-            guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key),
+            guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key, settings.pseudonym_period_s),
             standings=Standings(book, Documents(settings, sealing_key)),
             producer=producer,
             registry=registry,

@@ -59,6 +59,7 @@ class EdgeSettings(BaseSettings):
     sealing_key_file: Path
 
     privacy_mode: PrivacyMode = PrivacyMode.SEAL
+    pseudonym_period_s: int = Field(default=0, ge=0)
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     enrolment_mode: EnrolmentMode = EnrolmentMode.OPEN
     key_overlap_s: int = Field(default=86_400, ge=0)

@@ -67,6 +67,11 @@ def pseudonym(address: str, key: bytes) -> str:
     return hashlib.blake2b(text.encode(), key=key, digest_size=16, person=b"viworks-address").hexdigest()
 
 
+def period_key(key: bytes, period: int) -> bytes:
+    """The key of pseudonyms for one period, so that addresses can be joined within it and not beyond."""
+    return hashlib.blake2b(period.to_bytes(8, "big"), key=key, digest_size=32, person=b"viworks-period").digest()
+
+
 def _prefix(parsed: Address) -> int:
     if isinstance(parsed, ipaddress.IPv4Address):
         return 24

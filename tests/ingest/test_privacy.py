@@ -83,3 +83,18 @@ def test_seal_mode_cuts_whatever_comes(address: str, network: str) -> None:
     record = event_record(event(source_ip=address), "e", SEAL)
     assert (record["source_ip"], record["source_ip_pseudonym"]) == (network, pseudonym(address, b"p" * 32))
     assert address.encode() not in record["signed_bytes"]
+
+
+def test_pseudonyms_can_be_joined_within_a_period_and_not_beyond() -> None:
+    day_ms = 86_400_000
+    rotating = PrivacyGuard(PrivacyMode.SEAL, KEY, b"p" * 32, pseudonym_period_s=86_400)
+    start_ms = 20_000 * day_ms
+
+    def of(address: str, now_ms: int) -> str | None:
+        return rotating.address(address, "m", now_ms)[1]
+
+    first = of("198.51.100.7", start_ms)
+    assert first == of("198.51.100.7", start_ms + day_ms - 1)
+    assert first != of("198.51.100.8", start_ms)
+    assert first != of("198.51.100.7", start_ms + day_ms)
+    assert SEAL.address("198.51.100.7", "m", 0) == SEAL.address("198.51.100.7", "m", start_ms)
