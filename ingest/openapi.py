@@ -17,6 +17,7 @@ from ingest.openapi_answers import answers_of, json_answer, refusals
 from ingest.openapi_requests import BATCH_LINE, SECURITY_SCHEMES, batch_line, body_of, parameters_of
 from ingest.openapi_schemas import schemas
 from ingest.readiness import Alive, Readiness
+from ingest.refusals import ANYWHERE, FRONT, in_order
 from ingest.routes import BASE_PATH, ROUTES, RouteRow
 
 PATH = "/openapi.json"
@@ -82,7 +83,7 @@ def _service_paths() -> dict[str, Any]:
 
 def _service(name: str, summary: str, answers: dict[str, Any]) -> dict[str, Any]:
     """A path that nothing is needed for; HEAD asks for the header alone (RFC 9110, 9.3.2)."""
-    responses = {**answers, **refusals([errors.Problem])}
+    responses = {**answers, **refusals(in_order(FRONT | ANYWHERE))}
     bare = {status: {"description": answer["description"]} for status, answer in responses.items()}
     head = {"operationId": f"{name}-head", "summary": f"{summary}, without the body", "security": [], "responses": bare}
     return {"get": {"operationId": name, "summary": summary, "security": [], "responses": responses}, "head": head}

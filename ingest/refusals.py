@@ -92,7 +92,12 @@ def stages_of(row: RouteRow) -> Iterator[Stage]:
 
 def problems_of(row: RouteRow) -> list[type[Problem]]:
     """The problems that a request of this route and method can be answered with, by status and then by type."""
-    return sorted(frozenset().union(*stages_of(row)), key=lambda kind: (kind.status, kind.slug))
+    return in_order(frozenset().union(*stages_of(row)))
+
+
+def in_order(stage: Stage) -> list[type[Problem]]:
+    """The problems of a stage by status and then by type."""
+    return sorted(stage, key=lambda kind: (kind.status, kind.slug))
 
 
 PROBLEMS = {row.name: problems_of(row) for row in ROUTES}

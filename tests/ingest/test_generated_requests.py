@@ -31,6 +31,12 @@ from tests.schemas import messages_samples as samples
 CLIENT_ID, SEED = "t-generated", b"g" * 32
 MAX_GROWTH_KIB = 64 * 1024
 WARM_UP_SHARE = 4
+# One client sends all of it, so that its budgets would end what is looked for.
+UNLIMITED = {
+    f"{budget}_{what}": 1_000_000
+    for budget in ("client", "urgent", "address", "registration")
+    for what in ("rate_per_s", "burst")
+}
 # What must have been reached behind the signature.
 SUCCESSES = [
     ("register", 201),
@@ -52,7 +58,7 @@ async def whole_edge(directory: Path, key_files: KeyFiles) -> AsyncIterator[Edge
     await broker.start()
     try:
         await create_topics(broker.bootstrap, 1)
-        chosen = edge_settings(broker.bootstrap, key_files, verdict_timeout_s=0.5)
+        chosen = edge_settings(broker.bootstrap, key_files, verdict_timeout_s=0.5, **UNLIMITED)
         async with (
             registry_double(broker.bootstrap, WholeRegistry),
             edge_process(chosen, directory / "edge.log") as running,
