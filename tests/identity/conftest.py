@@ -21,10 +21,12 @@ from infra.ports import free_port
 from infra.topics import create_topics
 from ingest.settings import EdgeSettings
 from tests.ingest.conftest import edge_settings, serving
+from tests.ingest.edge_process import edge_process
 from tests.processors.harness import worker_settings, working
 from tests.topic_probe import TopicProbe
 
 OVERLAP_S = 2
+CONNECTIONS = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
 
 
 @dataclass
@@ -45,10 +47,9 @@ class Site:
 @contextlib.asynccontextmanager
 async def edge(settings: EdgeSettings) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a running edge."""
-    limits = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
     async with (
         serving(settings) as url,
-        httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=limits) as http,
+        httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False, limits=CONNECTIONS) as http,
     ):
         yield http
 
@@ -74,10 +75,23 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         await broker.stop()
 
 
+@contextlib.asynccontextmanager
+async def separate_edge(site: Site, log: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an edge in a process of its own."""
+    async with (
+        edge_process(site.settings(), log) as started,
+        httpx2.AsyncClient(base_url=started.url, timeout=30, trust_env=False, limits=CONNECTIONS) as http,
+    ):
+        yield http
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def edges(site: Site) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
-    """Two edge processes' worth of edges, as a load balancer would have behind it."""
-    async with edge(site.settings()) as first, edge(site.settings()) as second:
+async def edges(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
+    """Two edge processes, as a load balancer would have behind it."""
+    logs = tmp_path_factory.mktemp("edges")
+    async with separate_edge(site, logs / "1.log") as first, separate_edge(site, logs / "2.log") as second:
         yield first, second
 
 
