@@ -1,4 +1,7 @@
-"""Edges and a registry worker on a broker of their own: here the registry is the real one."""
+"""Edges and a registry worker on a broker of their own: here the registry is the real one.
+
+They end with this package: the worker's thread draws random numbers, which Hypothesis takes for its strategies' doing.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ async def edge(settings: EdgeSettings) -> AsyncIterator[httpx2.AsyncClient]:
         yield http
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     directory: Path = tmp_path_factory.mktemp("site")
     broker = EmbeddedKafka(directory, free_port())
@@ -85,7 +88,7 @@ async def separate_edge(site: Site, log: Path) -> AsyncIterator[httpx2.AsyncClie
         yield http
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def edges(
     site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.AsyncClient]]:
@@ -95,7 +98,7 @@ async def edges(
         yield first, second
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def site_probe(site: Site) -> AsyncIterator[TopicProbe]:
     async with TopicProbe(site.bootstrap) as started:
         yield started
