@@ -89,7 +89,7 @@ async def _judged(edge: Edge, identity: Identity, number: int, line: bytes) -> L
     try:
         endpoint, kind, handler, message = _read(line, identity)
         request = extract.verify_body(message, kind, {}, lambda _: identity, edge.clock())
-        answer: Answer = await handler(edge, request)
+        answer = await endpoints.store(edge, handler(edge, request))
     except errors.Problem as problem:
         if not problem.retryable:
             rejection = Rejection(identity.client_id, True, endpoint, problem.slug, problem.status)

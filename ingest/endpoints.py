@@ -1,12 +1,16 @@
-"""The handlers: each takes a verified request and returns an answer. What they may assume is in ``extract``."""
+"""The handlers: each takes a verified request and returns an answer, or what is to be stored before it may be given.
+
+What they may assume is in ``extract``.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from ingest.answer import Answer
 from ingest.documents import Document
 from ingest.edge import Edge
 from ingest.extract import SignedRequest
-from ingest.producer import partition_for
 from ingest.records import event_record, heartbeat_record, session_record
 from ingest.standing import Standing
 from ingest.tokens import Identity
@@ -14,37 +18,45 @@ from schemas import codec
 from schemas.messages import Heartbeat, SecurityEvent, SessionReport
 from schemas.topics import EVENTS, HEARTBEATS, SESSIONS, Topic
 
-_ACCEPTED = b'{"status":"accepted"}'
+_ACCEPTED = Answer(202, b'{"status":"accepted"}')
 _encode_session = codec.encoder("session")
 _encode_event = codec.encoder("event")
 
 
-async def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Answer:
-    """202 once Kafka has the heartbeat; names the current policy version."""
+class Deposit(NamedTuple):
+    """A record for Kafka, and the answer once it is there."""
+
+    topic: Topic
+    key: bytes
+    value: bytes
+    answer: Answer
+
+
+def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Deposit:
+    """202; names the current policy version."""
     standing = edge.standings.of(request.identity.groups)
     value = heartbeat_record(request, edge.name, standing.interval_ms, edge.guard)
-    key = request.message.client_id.encode()
-    await edge.producer.enqueue(HEARTBEATS, partition_for(key, HEARTBEATS.partitions), key, value)
     headers = standing.heartbeat_headers(request.identity.key_since_ms, request.received_ms)
-    return Answer(202, standing.heartbeat_body, headers)
+    key = request.message.client_id.encode()
+    return Deposit(HEARTBEATS, key, value, Answer(202, standing.heartbeat_body, headers))
 
 
-async def session(edge: Edge, request: SignedRequest[SessionReport]) -> Answer:
-    """202 once Kafka has the report."""
-    record = session_record(request, edge.name, edge.guard)
-    await _store(edge, SESSIONS, record["client_id"], _encode_session(record))
-    return Answer(202, _ACCEPTED)
+def session(edge: Edge, request: SignedRequest[SessionReport]) -> Deposit:
+    """202."""
+    value = _encode_session(session_record(request, edge.name, edge.guard))
+    return Deposit(SESSIONS, request.message.client_id.encode(), value, _ACCEPTED)
 
 
-async def event(edge: Edge, request: SignedRequest[SecurityEvent]) -> Answer:
-    """202 once Kafka has the event."""
-    record = event_record(request, edge.name, edge.guard)
-    await _store(edge, EVENTS, record["client_id"], _encode_event(record))
-    return Answer(202, _ACCEPTED)
+def event(edge: Edge, request: SignedRequest[SecurityEvent]) -> Deposit:
+    """202."""
+    value = _encode_event(event_record(request, edge.name, edge.guard))
+    return Deposit(EVENTS, request.message.client_id.encode(), value, _ACCEPTED)
 
 
-async def _store(edge: Edge, topic: Topic, client_id: str, value: bytes) -> None:
-    await edge.producer.send(topic, client_id.encode(), value)
+async def store(edge: Edge, deposit: Deposit) -> Answer:
+    """The deposit's answer, once Kafka has its record. Raises BrokerUnavailable."""
+    await edge.producer.send(deposit.topic, deposit.key, deposit.value)
+    return deposit.answer
 
 
 def config(edge: Edge, identity: Identity, if_none_match: bytes | None) -> Answer:

@@ -81,6 +81,12 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, e
     Raises:
         UnsupportedMediaType, BodyTooLarge.
     """
+    check_content(headers, limit, expected)
+    return await _stream(receive, limit)
+
+
+def check_content(headers: dict[bytes, bytes], limit: int, expected: bytes = JSON) -> None:
+    """Check what the headers say of the body. Raises UnsupportedMediaType, BodyTooLarge."""
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type != expected:
         raise errors.UnsupportedMediaType(f"Content-Type must be {expected.decode()}", "Content-Type")
@@ -89,14 +95,13 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, e
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 18 or int(declared) > limit:
         raise errors.BodyTooLarge(f"a body has at most {limit} bytes")
-    return await _stream(receive, limit)
 
 
 async def _stream(receive: Receive, limit: int) -> bytes:
     event = await receive()
     body: bytes = event.get("body", b"")
     if not event.get("more_body"):
-        return _bounded(body, limit)
+        return bounded(body, limit)
     chunks = [body]
     size = len(body)
     while event.get("more_body"):
@@ -107,10 +112,11 @@ async def _stream(receive: Receive, limit: int) -> bytes:
         size += len(chunks[-1])
         if size > limit:
             break
-    return _bounded(b"".join(chunks), limit)
+    return bounded(b"".join(chunks), limit)
 
 
-def _bounded(body: bytes, limit: int) -> bytes:
+def bounded(body: bytes, limit: int) -> bytes:
+    """The body, if it is within the limit. Raises BodyTooLarge."""
     if len(body) > limit:
         raise errors.BodyTooLarge(f"a body has at most {limit} bytes")
     return body

@@ -18,7 +18,8 @@ from ingest.openapi_requests import BATCH_LINE, SECURITY_SCHEMES, batch_line, bo
 from ingest.openapi_schemas import schemas
 from ingest.readiness import Alive, Readiness
 from ingest.refusals import ANYWHERE, FRONT, in_order
-from ingest.routes import BASE_PATH, ROUTES, RouteRow
+from ingest.route import RouteRow
+from ingest.routes import BASE_PATH, ROUTES
 
 PATH = "/openapi.json"
 

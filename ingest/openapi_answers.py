@@ -9,7 +9,7 @@ from typing import Any
 from ingest import errors
 from ingest.openapi_schemas import reference
 from ingest.refusals import FRONT, problems_of
-from ingest.routes import RouteRow
+from ingest.route import RouteRow
 
 JSON = "application/json"
 

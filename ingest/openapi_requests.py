@@ -6,7 +6,7 @@ from typing import Any
 
 from ingest import batch, extract
 from ingest.openapi_schemas import reference, schema_of
-from ingest.routes import RouteRow
+from ingest.route import RouteRow
 from schemas.messages import MAX_BODY_BYTES, ClientId, ClientRegistration, Millis, SignatureText
 
 SECURITY_SCHEMES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ingest.asgi_answer import Receive, Scope, Send, send_problem
 from ingest.errors import Problem
-from ingest.routes import Receive, Scope, Send, send_problem
 
 
 class ProblemAnswer:

@@ -15,15 +15,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.partitioner import murmur2
 
 from ingest.errors import BrokerUnavailable
+from ingest.kafka_link import KafkaLink, KeyedValue
 from ingest.metrics import BATCH_BYTES, BATCH_RECORDS
 from ingest.readiness import AWAY, OK
 from schemas.topics import Topic
@@ -31,13 +31,11 @@ from schemas.topics import Topic
 log = logging.getLogger(__name__)
 
 _RECORD_OVERHEAD = 64
-_REBUILD_PAUSE_S = 1.0
 _PROBE_S = 0.25
-_CLOSE_S = 1.0
 _MAX_BATCH_BYTES = 512 * 1024
-_MAX_REQUEST_BYTES = 900 * 1024  # a broker takes 1 MiB by default, the batch's own header included
 
-Headers = Sequence[tuple[str, bytes]]
+# Called once: with None when the record is stored, or with why it is given up.
+Settled = Callable[[BrokerUnavailable | None], None]
 
 
 @lru_cache(maxsize=200_000)
@@ -56,15 +54,29 @@ class _Acknowledgement(asyncio.Future[None]):
 class _Batch:
     """Records of one partition that go out together. ``overdue`` once its requests have been told that it is late."""
 
-    __slots__ = ("acknowledged", "overdue", "records", "size", "timer")
+    __slots__ = ("acknowledged", "overdue", "records", "settled", "size", "timer")
 
     def __init__(self) -> None:
-        self.records: list[tuple[bytes | None, bytes]] = []
+        self.records: list[KeyedValue] = []
         self.size = 0
         self.overdue = False
         self.acknowledged = _Acknowledgement()
         self.acknowledged.add_done_callback(_consume_exception)
         self.timer: asyncio.TimerHandle | None = None
+        self.settled: list[Settled] = []
+
+    def settle(self, error: BrokerUnavailable | None) -> None:
+        """Tell all who wait. One that cannot take it must not keep it from the others."""
+        if error is None:
+            self.acknowledged.set_result(None)
+        else:
+            self.acknowledged.set_exception(error)
+        for settled in self.settled:
+            try:
+                settled(error)
+            except Exception as fault:  # noqa: BLE001
+                log.error("an answer could not be given: %s", type(fault).__name__)
+        self.settled.clear()
 
 
 def _consume_exception(future: asyncio.Future[None]) -> None:
@@ -75,7 +87,7 @@ class BatchingProducer:
     """Sends records; see the module's text. Use as an async context manager."""
 
     def __init__(self, bootstrap: str, *, linger_s: float, timeout_s: float, max_unacknowledged_bytes: int) -> None:
-        self._bootstrap = bootstrap
+        self._link = KafkaLink(bootstrap)
         self._linger_s = linger_s
         self._timeout_s = timeout_s
         self._max_bytes = max_unacknowledged_bytes
@@ -87,11 +99,9 @@ class BatchingProducer:
         self._overdue = 0
         self._round: asyncio.TimerHandle | None = None
         self._last_round_s = 0.0
-        self._producer: AIOKafkaProducer | None = None
-        self._rebuilding: asyncio.Lock = asyncio.Lock()
 
     async def __aenter__(self) -> BatchingProducer:
-        self._producer = await self._start()
+        await self._link.start()
         return self
 
     async def __aexit__(
@@ -107,7 +117,7 @@ class BatchingProducer:
             await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         for task in self._tasks:
             task.cancel()
-        await _stop(self._producer, self._timeout_s)
+        await self._link.stop(self._timeout_s)
         for task in self._tasks:
             task.cancel()
 
@@ -140,6 +150,13 @@ class BatchingProducer:
 
     def enqueue(self, topic: Topic, partition: int, key: bytes | None, value: bytes) -> asyncio.Future[None]:
         """Put a record into its partition's batch; the future ends with the acknowledgement. Raises BrokerUnavailable."""
+        return self._put(topic, partition, key, value).acknowledged
+
+    def put(self, topic: Topic, key: bytes, value: bytes, settled: Settled) -> None:
+        """As ``enqueue``, for who can do without a task: ``settled`` is called later. Raises BrokerUnavailable at once."""
+        self._put(topic, partition_for(key, topic.partitions), key, value).settled.append(settled)
+
+    def _put(self, topic: Topic, partition: int, key: bytes | None, value: bytes) -> _Batch:
         if not self.available:
             raise BrokerUnavailable("the message was not stored; send it again later")
         lane = (topic.name, partition)
@@ -152,7 +169,7 @@ class BatchingProducer:
         self._bytes += size
         if batch.size >= _MAX_BATCH_BYTES and lane not in self._busy:
             self._flush(lane)
-        return batch.acknowledged
+        return batch
 
     def _open_batch(self, lane: tuple[str, int]) -> _Batch:
         loop = asyncio.get_running_loop()
@@ -182,55 +199,32 @@ class BatchingProducer:
 
     async def _deliver(self, lane: tuple[str, int], batch: _Batch) -> None:
         try:
-            await self._produce(lane, batch)
+            await self._link.produce(*lane, batch.records)
         except Exception as error:  # noqa: BLE001 - whatever it is, the requests that wait must get an answer
             log.warning("a batch was not stored: %s", type(error).__name__)
             self._settle(batch, BrokerUnavailable("the message was not stored; send it again"))
             if not isinstance(error, KafkaTimeoutError):
-                await self._rebuild()
+                await self._link.mend()
         else:
             self._settle(batch, None)
         self._busy.discard(lane)
         if lane in self._open:
             self._plan_round()
 
-    async def _produce(self, lane: tuple[str, int], batch: _Batch) -> None:
-        """Hand over the whole batch, then wait for its acknowledgements."""
-        producer = self._producer
-        if producer is None:
-            raise KafkaTimeoutError("the producer is being rebuilt")
-        waiting = []
-        builder = producer.create_batch()
-        for key, value in batch.records:
-            if builder.append(key=key, value=value, timestamp=None) is None:
-                waiting.append(await producer.send_batch(builder, lane[0], partition=lane[1]))
-                builder = producer.create_batch()
-                builder.append(key=key, value=value, timestamp=None)
-        waiting.append(await producer.send_batch(builder, lane[0], partition=lane[1]))
-        for future in waiting:
-            await future
-
     def _probe(self, batch: _Batch, deadline_s: float) -> None:
         """A late batch of a broker that is only slow may go on waiting; where there is no broker it is overdue."""
         loop = asyncio.get_running_loop()
         left_s = deadline_s - loop.time()
-        if left_s <= 0 or not self._connected():
+        if left_s <= 0 or not self._link.connected():
             self._is_overdue(batch)
         else:
             batch.timer = loop.call_later(min(_PROBE_S, left_s), self._probe, batch, deadline_s)
-
-    def _connected(self) -> bool:
-        """Whether there is a connection to any broker. A broker's death closes its own at once."""
-        if self._producer is None:
-            return False
-        connections = self._producer.client._conns  # no public call tells without making a connection
-        return any(connection.connected() for connection in connections.values())
 
     def _is_overdue(self, batch: _Batch) -> None:
         """The requests get their answer now; the batch keeps its place and is the probe for the broker's return."""
         self._overdue += 1
         batch.overdue = True
-        batch.acknowledged.set_exception(BrokerUnavailable("the message was not stored in time; send it again"))
+        batch.settle(BrokerUnavailable("the message was not stored in time; send it again"))
 
     def _settle(self, batch: _Batch, error: BrokerUnavailable | None) -> None:
         self._bytes -= batch.size
@@ -241,53 +235,5 @@ class BatchingProducer:
             batch.timer.cancel()
         if batch.overdue:
             self._overdue -= 1
-        elif error is None:
-            batch.acknowledged.set_result(None)
         else:
-            batch.acknowledged.set_exception(error)
-
-    async def _start(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=0,
-            max_batch_size=_MAX_REQUEST_BYTES,
-            request_timeout_ms=10_000,
-            retry_backoff_ms=100,
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await _stop(producer, _CLOSE_S)
-            raise
-        return producer
-
-    async def _rebuild(self) -> None:
-        """After an error that idempotence cannot get over (aiokafka 1017) only a new producer goes on."""
-        broken = self._producer
-        async with self._rebuilding:
-            if self._producer is not broken or broken is None:
-                return
-            self._producer = None
-            await _stop(broken, _CLOSE_S)
-            while self._producer is None:
-                try:
-                    self._producer = await self._start()
-                except KafkaError:
-                    await asyncio.sleep(_REBUILD_PAUSE_S)
-
-
-async def _stop(producer: AIOKafkaProducer | None, timeout_s: float) -> None:
-    """Stop in bounded time: ``AIOKafkaProducer.stop`` waits for ever for batches that a broker never acknowledges."""
-    if producer is None:
-        return
-    try:
-        async with asyncio.timeout(timeout_s):
-            await producer.stop()
-    except (KafkaError, TimeoutError):
-        task = producer._sender.sender_task  # no public call ends the sender without the flush
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-        await producer.client.close()
+            batch.settle(error)

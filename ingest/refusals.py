@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from ingest import errors, verdicts
 from ingest.authentication import ANY_SCOPE
 from ingest.errors import Problem
-from ingest.routes import ROUTES, RouteRow
+from ingest.route import RouteRow
+from ingest.routes import ROUTES
 
 Stage = frozenset[type[Problem]]
 

@@ -90,6 +90,7 @@ class TimedProtocol(OneWriteProtocol):
 
     def _wait_for_request(self) -> None:
         """The rest of a request is not there yet: it has until the deadline, however many bytes come until then."""
+        self.start_unfinished()
         if not self._timed:
             self._timed = True
             self._deadlines.receiving[self] = time.monotonic()

@@ -10,7 +10,8 @@ from typing import Any
 from ingest import extract
 from ingest.authentication import Authenticator
 from ingest.revocations import Revocations
-from ingest.routes import BASE_PATH, ROUTES, RouteRow
+from ingest.route import RouteRow
+from ingest.routes import BASE_PATH, ROUTES
 from ingest.tokens import TokenKey, TokenKeys
 from schemas import signing
 from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport

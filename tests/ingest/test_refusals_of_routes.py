@@ -26,7 +26,7 @@ STAGES: Mapping[str, tuple[Stage, tuple[str, ...]]] = {
     "limits": (refusals.LIMITS, ("limits",)),
     "headers": (refusals.HEADERS, ("extract.header_map",)),
     "authentication": (refusals.AUTHENTICATION | refusals.SCOPE, ("authentication", "extract.verify_message")),
-    "body": (refusals.BODY, ("extract.read_body", "extract._stream", "extract._bounded")),
+    "body": (refusals.BODY, ("extract.check_content", "extract._stream", "extract.bounded")),
     "message": (
         refusals.MESSAGE | refusals.SIGNATURE,
         ("extract._parse", "extract._check_identities", "extract._check_signature"),
@@ -42,10 +42,10 @@ STAGES: Mapping[str, tuple[Stage, tuple[str, ...]]] = {
     "rotation": (refusals.ROTATION, ("credentials._new_key",)),
     "certification": (refusals.CERTIFICATION, ("credentials.certify",)),
     "verdicts": (refusals.REGISTRATION_VERDICT | refusals.CREDENTIALS_VERDICT, ("verdicts.",)),
-    "anywhere": (refusals.ANYWHERE, ("routes._Endpoint.__call__",)),
+    "anywhere": (refusals.ANYWHERE, ("route.Endpoint._refused",)),
 }
 # These are answers to requests that no operation of the document describes, or verdicts on single lines of a batch.
-ELSEWHERE = ("routes._Endpoint._answer", "app", "batch._judged", "batch._read")
+ELSEWHERE = ("route.Endpoint._admit", "app", "batch._judged", "batch._read")
 
 
 def raised() -> Iterator[tuple[str, type[Problem]]]:
