@@ -60,7 +60,7 @@ class Authenticator:
         if authorization is None:
             raise errors.MissingApiKey("Authorization: Bearer <api_key> is missing", "Authorization")
         scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
+        if scheme != b"Bearer" and scheme.lower() != b"bearer":
             raise errors.MissingApiKey("Authorization does not hold a Bearer API key", "Authorization")
         try:
             identity = self.keys.identify(token.strip().decode("ascii"), now_ms / 1000)

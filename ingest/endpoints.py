@@ -36,9 +36,8 @@ def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Deposit:
     """202; names the current policy version."""
     standing = edge.standings.of(request.identity.groups)
     value = heartbeat_record(request, edge.name, standing.interval_ms, edge.guard)
-    headers = standing.heartbeat_headers(request.identity.key_since_ms, request.received_ms)
-    key = request.message.client_id.encode()
-    return Deposit(HEARTBEATS, key, value, Answer(202, standing.heartbeat_body, headers))
+    answer = standing.heartbeat_answer(request.identity.key_since_ms, request.received_ms)
+    return Deposit(HEARTBEATS, request.message.client_id.encode(), value, answer)
 
 
 def session(edge: Edge, request: SignedRequest[SessionReport]) -> Deposit:

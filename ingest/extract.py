@@ -37,6 +37,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 RawHeaders = list[tuple[bytes, bytes]]
 
 JSON = b"application/json"
+_ONCE = frozenset({b"authorization", b"x-client-id", b"x-signature", b"content-type"})
 MINUTE_MS = 60_000
 MAX_AHEAD_MS = 5 * MINUTE_MS
 MAX_BEHIND_MS = {
@@ -67,12 +68,18 @@ class SignedRequest(msgspec.Struct, Generic[M], frozen=True, gc=False):
 
 def header_map(raw: RawHeaders) -> dict[bytes, bytes]:
     """The headers by lower-case name. Raises MissingHeader's sibling UnfitMessage where an identity header stands twice."""
-    found: dict[bytes, bytes] = {}
-    for name, value in raw:
-        if name in found and name in (b"authorization", b"x-client-id", b"x-signature", b"content-type"):
-            raise errors.UnfitMessage("the header stands twice", name.decode("latin-1"))
-        found[name] = value
+    found = dict(raw)
+    if len(found) != len(raw):
+        _refuse_repeated(raw)
     return found
+
+
+def _refuse_repeated(raw: RawHeaders) -> None:
+    seen: set[bytes] = set()
+    for name, _ in raw:
+        if name in seen and name in _ONCE:
+            raise errors.UnfitMessage("the header stands twice", name.decode("latin-1"))
+        seen.add(name)
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, expected: bytes = JSON) -> bytes:
@@ -87,8 +94,8 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int, e
 
 def check_content(headers: dict[bytes, bytes], limit: int, expected: bytes = JSON) -> None:
     """Check what the headers say of the body. Raises UnsupportedMediaType, BodyTooLarge."""
-    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type != expected:
+    sent = headers.get(b"content-type", b"")
+    if sent != expected and sent.partition(b";")[0].strip().lower() != expected:
         raise errors.UnsupportedMediaType(f"Content-Type must be {expected.decode()}", "Content-Type")
     if b"content-encoding" in headers:
         raise errors.UnsupportedMediaType("encoded bodies are not accepted", "Content-Encoding")

@@ -73,10 +73,10 @@ class Limits:
 
     def notice(self, client_id: str, now_ms: int) -> Mapping[bytes, bytes]:
         """The headers that tell a client how much is left: none while it is half of the budget."""
+        if self._clients.is_half_full(client_id, now_ms / 1000):
+            return _NOTHING
         budget = self._clients.budget
         left = self._clients.left(client_id, now_ms / 1000)
-        if 2 * left >= budget.burst:
-            return _NOTHING
         return _headers(budget, left, (budget.burst - left) / budget.rate_per_s)
 
 

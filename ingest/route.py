@@ -126,8 +126,10 @@ class Endpoint:
             raise errors.MethodNotAllowed(row.method)
         headers = extract.header_map(scope["headers"])
         if row.scope:
-            identity_of.append(self._edge.authenticator.authenticate(headers, row.scope, self._now_ms(), scope))
-            self._edge.limits.before_body(row.message, identity_of[0].client_id, self._now_ms())
+            now_ms = self._now_ms()
+            identity = self._edge.authenticator.authenticate(headers, row.scope, now_ms, scope)
+            identity_of.append(identity)
+            self._edge.limits.before_body(row.message, identity.client_id, now_ms)
         elif row.message is ClientRegistration:
             self._edge.limits.registration(address_of(scope), self._now_ms())
         return headers

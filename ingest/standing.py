@@ -7,6 +7,7 @@ from functools import cached_property
 
 import msgspec
 
+from ingest.answer import Answer
 from ingest.documents import Document, Documents
 from ingest.policies import Effective
 from schemas.messages import ClientConfig
@@ -19,7 +20,6 @@ class Standing:
 
     Attributes:
         interval_ms: how often they are to send a heartbeat.
-        heartbeat_body: of the answer to a heartbeat; it names the policy version.
         headers: of every answer that depends on the policies.
         config: as it stands in the answer to a registration.
     """
@@ -27,22 +27,23 @@ class Standing:
     def __init__(self, effective: Effective, documents: Documents) -> None:
         version = str(effective.version).encode()
         self.interval_ms = effective.interval_s * 1000
-        self.heartbeat_body = msgspec.json.encode({"status": "accepted", "policy_version": effective.version})
+        body = msgspec.json.encode({"status": "accepted", "policy_version": effective.version})
         self.headers: Mapping[bytes, bytes] = {b"x-policy-version": version}
         self.config: ClientConfig = documents.config(effective)
-        self._due_headers: Mapping[bytes, bytes] = {**self.headers, ROTATION_DUE: b"due"}
+        self._heard = Answer(202, body, self.headers)
+        self._heard_and_due = Answer(202, body, {**self.headers, ROTATION_DUE: b"due"})
         self._key_max_age_ms = (effective.key_max_age_s or 0) * 1000
         self._effective = effective
         self._documents = documents
 
-    def heartbeat_headers(self, key_since_ms: int, now_ms: int) -> Mapping[bytes, bytes]:
-        """The headers of the answer to a heartbeat: a key older than the policy allows is to be rotated.
+    def heartbeat_answer(self, key_since_ms: int, now_ms: int) -> Answer:
+        """The answer to a heartbeat: it names the policy version; a key older than the policy allows is to be rotated.
 
         Args:
             key_since_ms: since when the client has its key; 0 where that is not known.
         """
         due = self._key_max_age_ms and key_since_ms and now_ms - key_since_ms > self._key_max_age_ms
-        return self._due_headers if due else self.headers
+        return self._heard_and_due if due else self._heard
 
     @cached_property
     def signed_config(self) -> Document:

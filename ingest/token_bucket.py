@@ -45,6 +45,11 @@ class TokenBuckets:
         full_at = max(self._young.get(key) or self._old.get(key, 0.0), now_s)
         return int((self._depth_s - (full_at - now_s)) * self.budget.rate_per_s + 1e-3)
 
+    def is_half_full(self, key: str, now_s: float) -> bool:
+        """Whether the key has at least half of its tokens."""
+        full_at = self._young.get(key) or self._old.get(key, 0.0)
+        return 2 * (full_at - now_s) <= self._depth_s
+
     def __len__(self) -> int:
         """How many buckets are kept."""
         return len(self._young) + len(self._old)

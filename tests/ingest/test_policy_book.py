@@ -119,7 +119,7 @@ def test_a_standing_is_computed_once_and_again_when_the_book_has_changed(documen
     book.apply("p", policy_record("p", 3, {"label": "lab"}, heartbeat_interval=90))
     again = found.of(CLIENT)
     assert (again.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
-    assert json.loads(again.heartbeat_body) == {"status": "accepted", "policy_version": 3}
+    assert json.loads(again.heartbeat_answer(0, 0).body) == {"status": "accepted", "policy_version": 3}
     assert again.signed_policies.etag != first.signed_policies.etag
 
 
@@ -165,6 +165,6 @@ def test_a_key_older_than_the_policy_allows_is_to_be_rotated(
     documents: Documents, max_age_s: int | None, key_since_ms: int, due: bool
 ) -> None:
     standing = Standings(book_of(policy_record("p", 2, key_max_age_s=max_age_s)), documents).of(CLIENT)
-    headers = standing.heartbeat_headers(key_since_ms, 10 * DAY_MS)
+    headers = standing.heartbeat_answer(key_since_ms, 10 * DAY_MS).headers
     assert headers.get(b"x-key-rotation") == (b"due" if due else None)
     assert headers[b"x-policy-version"] == b"2"

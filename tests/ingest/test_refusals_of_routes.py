@@ -24,7 +24,7 @@ STAGES: Mapping[str, tuple[Stage, tuple[str, ...]]] = {
         ("protocol", "timed_protocol", "request_head", "forwarded", "peer", "in_flight", "limits"),
     ),
     "limits": (refusals.LIMITS, ("limits",)),
-    "headers": (refusals.HEADERS, ("extract.header_map",)),
+    "headers": (refusals.HEADERS, ("extract._refuse_repeated",)),
     "authentication": (refusals.AUTHENTICATION | refusals.SCOPE, ("authentication", "extract.verify_message")),
     "body": (refusals.BODY, ("extract.check_content", "extract._stream", "extract.bounded")),
     "message": (
