@@ -63,6 +63,8 @@ async def measure(bootstrap: str, files: KeyFiles, scratch: Path, count: int, se
         "VIWORKS_KAFKA": bootstrap,
         "VIWORKS_EDGE_PORT": str(port),
         "VIWORKS_METRICS_PORT": str(free_port()),
+        # One client sends more than a client may, to have enough latencies for a percentile.
+        "VIWORKS_CLIENT_RATE_PER_S": "1000",
     }
     beats = SignedBeats(files, "t-good")
     with Measured(["-m", "infra", "run", "edge"], environment, scratch / "edge.log") as edge:
