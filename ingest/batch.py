@@ -63,32 +63,36 @@ _decode_line = msgspec.json.Decoder(Line).decode
 async def replay(edge: Edge, identity: Identity, body: bytes) -> Answer:
     """200 with a verdict for each line; lines that are marked retryable are to be sent again.
 
+    A message costs of the client's budget what it would cost alone, and urgent events have their reserve here too.
+
     Raises:
         UnfitMessage: no line, or too many.
-        TooManyRequests: a message of a batch costs what it would cost alone.
         BrokerUnavailable: nothing could be stored.
     """
     lines = [line for line in body.split(b"\n") if line.strip()]
     if not lines or len(lines) > MAX_LINES:
         raise errors.UnfitMessage(f"a batch has 1 to {MAX_LINES} lines")
-    edge.limits.client(identity.client_id, edge.clock(), len(lines))
     waiting: list[Awaitable[LineVerdict]] = []
     for number, line in enumerate(lines):
         if number % _AT_A_TIME == _AT_A_TIME - 1:
             await asyncio.sleep(0)
         waiting.append(asyncio.ensure_future(_judged(edge, identity, number, line)))
     results = await asyncio.gather(*waiting)
-    if all(result.retryable for result in results):
+    if all(result.status == errors.BrokerUnavailable.status for result in results):
         raise errors.BrokerUnavailable("the messages were not stored; send them again later")
     accepted = sum(result.status < 300 for result in results)
-    return Answer(200, msgspec.json.encode(BatchAnswer(accepted=accepted, results=results)))
+    later = {b"retry-after": b"5"} if any(result.retryable for result in results) else {}
+    return Answer(200, msgspec.json.encode(BatchAnswer(accepted=accepted, results=results)), later)
 
 
 async def _judged(edge: Edge, identity: Identity, number: int, line: bytes) -> LineVerdict:
     endpoint = "batch"
     try:
         endpoint, kind, handler, message = _read(line, identity)
-        request = extract.verify_body(message, kind, {}, lambda _: identity, edge.clock())
+        now_ms = edge.clock()
+        edge.limits.before_body(kind, identity.client_id, now_ms)
+        request = extract.verify_body(message, kind, {}, lambda _: identity, now_ms)
+        edge.limits.after_body(request.message, now_ms)
         answer = await endpoints.store(edge, handler(edge, request))
     except errors.Problem as problem:
         if not problem.retryable:

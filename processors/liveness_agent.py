@@ -9,8 +9,9 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 
-from processors import liveness, rules
+from processors import clones, liveness, rules
 from processors.alerts import Alert, Status
+from processors.clones import Boots
 from processors.decoding import decoded
 from processors.fleet import FleetPartition
 from processors.liveness import Heartbeat, Transition
@@ -35,6 +36,8 @@ class LivenessAgent:
         self._fleet: dict[int, FleetPartition] = {}
         self._restored: dict[int, list[Transition]] = {}
         self._spans: list[BlindSpan] = []
+        # Not persisted: after a restart clones give themselves away again.
+        self._boots: dict[str, Boots] = {}
         table.on_recovered(self._restore)
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
@@ -43,18 +46,28 @@ class LivenessAgent:
         fleet = self._partition(partition)
         transitions: list[Transition] = []
         spans: list[BlindSpan] = []
+        doubles: list[Alert] = []
         for name, record in rows:
             if name == "heartbeat":
                 transition = fleet.heartbeat(_heartbeat(record))
                 transitions += [transition] if transition else []
+                doubles += self._clone_of(record)
                 continue
             due, blind = fleet.tick(record["edge"], record["timestamp"])
             transitions += due
             spans += [blind] if blind else []
         await self._outbox.write(dead)
         await self._announce(spans)
+        await self._alert(doubles)
         for part in rounds(transitions, lambda transition: transition.client_id):
             await self._persist(partition, part)
+
+    def _clone_of(self, record: dict[str, Any]) -> list[Alert]:
+        client_id = record["client_id"]
+        before = self._boots.get(client_id)
+        after, alarm = clones.observe(before, record["uptime"], record["timestamp"], record["received_at"])
+        self._boots[client_id] = after
+        return [rules.identity_clone(record, before, after)] if alarm and before else []
 
     async def _persist(self, partition: int, transitions: Sequence[Transition]) -> None:
         """Resolved alerts before the state and firing ones after it.
@@ -98,6 +111,7 @@ class LivenessAgent:
             grouped[_partition_of(key)].append(liveness.from_record(record))
         self._restored = dict(grouped)
         self._fleet.clear()
+        self._boots.clear()
 
 
 def _heartbeat(record: dict[str, Any]) -> Heartbeat:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from processors.alerts import Alert, Status, alert_id
+from processors.clones import Boots
 from processors.liveness import Transition, is_missing
 from processors.watermark import BlindSpan
 
 Record = Mapping[str, Any]
 
 OFFLINE, INGEST_BLIND, HIGH_SEVERITY = "offline", "ingest_blind", "high_severity"
-IDENTITY_CONFLICT = "identity_conflict"
+IDENTITY_CONFLICT, IDENTITY_CLONE = "identity_conflict", "identity_clone"
 
 _ALERTING = frozenset({"high", "critical"})
 
@@ -94,5 +95,26 @@ def identity_conflict(client: Record, request: Record) -> Alert:
             "refused_key_id": request["key_id"],
             "request_id": request["request_id"],
             "edge": request["edge"],
+        },
+    )
+
+
+def identity_clone(heartbeat: Record, before: Boots, after: Boots) -> Alert:
+    """Two machines speak with one identity; one alert for each client and day."""
+    return Alert(
+        alert_id=alert_id(IDENTITY_CLONE, heartbeat["client_id"], after.told_on),
+        rule=IDENTITY_CLONE,
+        severity="high",
+        status=Status.FIRING,
+        client_id=heartbeat["client_id"],
+        timestamp=heartbeat["received_at"],
+        summary="Two machines speak with one identity",
+        evidence={
+            "newer_boot": round(before.by_edge_ms),
+            "older_boot": round(after.by_edge_ms),
+            "returns": after.returns,
+            "heartbeat": heartbeat["received_at"],
+            "key_id": heartbeat["key_id"],
+            "edge": heartbeat["edge"],
         },
     )

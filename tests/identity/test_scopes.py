@@ -166,3 +166,19 @@ async def test_a_batch_has_bounds(site: Site, by_privacy: Sites, body: bytes, me
     answer = await speaker.client.send("batch", body, {**speaker.client.headers(""), "Content-Type": media_type})
     assert answer.status_code == status
     assert json.loads(answer.content)["status"] == status
+
+
+async def test_a_batch_over_the_budget_gets_its_urgent_events_through(site: Site) -> None:
+    async with edge(site.settings(client_burst=3, client_rate_per_s=0.001, urgent_burst=2, urgent_rate_per_s=0.001)) as http:
+        speaker = Speaker(site, http, "hurried", SCOPES)
+        lines = []
+        for number, severity in enumerate(["low", "low", "low", "critical", "high", "critical"]):
+            message = samples.event(now_ms(), "hurried", f"e-{number}") | {"severity": severity}
+            body, _ = samples.sign_as_rust(message, speaker.client.seed)
+            lines.append(b'{"type":"events","message":' + body + b"}")
+        headers = {**speaker.client.headers(""), "Content-Type": NDJSON}
+        answer = await speaker.client.send("batch", b"\n".join(lines), headers)
+    # One of the three is the batch's own.
+    assert [result["status"] for result in answer.json()["results"]] == [202, 202, 429, 202, 202, 429]
+    assert [result.get("retryable", False) for result in answer.json()["results"]].count(True) == 2
+    assert answer.headers["retry-after"] == "5"
