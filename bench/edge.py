@@ -72,6 +72,8 @@ def _edge(bootstrap: str, requests: Path, keys: KeyFiles, scratch: Path, number:
         "VIWORKS_KAFKA": bootstrap,
         "VIWORKS_EDGE_PORT": str(port),
         "VIWORKS_METRICS_PORT": str(free_port()),
+        # The whole fleet comes from one address here.
+        "VIWORKS_ADDRESS_RATE_PER_S": "100000",
     }
     with Measured(["-m", "infra", "run", "edge"], environment, scratch / f"edge-{number}.log", EDGE_CPU) as process:
         wait_for_port(port, process)
