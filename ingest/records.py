@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
-from schemas.heartbeat_value import heartbeat_value
+from schemas.heartbeat_value import Terms, heartbeat_value
 from schemas.messages import (
     CertificateRequest,
     ClientRegistration,
@@ -32,7 +32,7 @@ def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: 
         message = _with_sealed_extras(message, message.metrics.sealed, guard)
     return heartbeat_value(
         message,
-        interval_ms=interval_ms,
+        terms=Terms(interval_ms),
         key_id=request.identity.key_id,
         signature=request.signature,
         received_ms=request.received_ms,

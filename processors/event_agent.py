@@ -7,7 +7,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from processors import brute_force, rules
+from processors import brute_force, direct_alerts
 from processors.brute_force import Threshold
 from processors.decoding import decoded
 from processors.outbox import Outbox, alerting
@@ -28,7 +28,7 @@ class EventAgent:
         changed: dict[bytes, bytes] = {}
         alerts = []
         for _, event in events:
-            alerts += [rules.high_severity(event), self._observe(event, changed)]
+            alerts += [direct_alerts.high_severity(event), self._observe(event, changed)]
         now_ms = self._outbox.clock()
         # Before the state: after a crash in between, the same events lead to the same alerts.
         await self._outbox.write([*dead, *(alerting(alert, now_ms) for alert in alerts if alert)])

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from aiokafka.partitioner import murmur2
 
-from processors import clones, liveness, rules
+from processors import clones, direct_alerts, liveness
 from processors.alerts import Alert, Status
 from processors.clones import Boots
 from processors.decoding import decoded
@@ -67,7 +67,7 @@ class LivenessAgent:
         before = self._boots.get(client_id)
         after, alarm = clones.observe(before, record["uptime"], record["timestamp"], record["received_at"])
         self._boots[client_id] = after
-        return [rules.identity_clone(record, before, after)] if alarm and before else []
+        return [direct_alerts.identity_clone(record, before, after)] if alarm and before else []
 
     async def _persist(self, partition: int, transitions: Sequence[Transition]) -> None:
         """Resolved alerts before the state and firing ones after it.
@@ -75,7 +75,7 @@ class LivenessAgent:
         After a crash in between, the heartbeat that resolves is still news to the state before, so the same alert is
         resolved again; and ``FleetPartition`` gives verdicts whose alert may be missing once more.
         """
-        found = [alert for alert in map(rules.offline, transitions) if alert]
+        found = [alert for alert in map(direct_alerts.offline, transitions) if alert]
         await self._alert([alert for alert in found if alert.status is Status.RESOLVED])
         await self._outbox.settle([self._put(partition, transition) for transition in transitions])
         await self._alert([alert for alert in found if alert.status is Status.FIRING])
@@ -90,7 +90,7 @@ class LivenessAgent:
             if any(span.start_ms < known.end_ms and known.start_ms < span.end_ms for known in self._spans):
                 continue
             self._spans = [*self._spans, span][-_REMEMBERED_SPANS:]
-            await self._alert(rules.ingest_blind(span))
+            await self._alert(direct_alerts.ingest_blind(span))
 
     async def _alert(self, alerts: Sequence[Alert]) -> None:
         now_ms = self._outbox.clock()

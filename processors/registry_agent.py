@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from processors import rules
+from processors import direct_alerts
 from processors.decoding import decoded
 from processors.errors import CertificateNotIssued
 from processors.issuer import Issuer
@@ -151,7 +151,7 @@ def _rows(decided: _Decided, now_ms: int) -> Iterator[Outgoing]:
     for topic, record in decision.rows:
         yield keyed(topic, record)
     if before and "public_key" in decided.request and decision.verdict["outcome"] == Outcome.CONFLICT:
-        yield alerting(rules.identity_conflict(before, decided.request), now_ms)
+        yield alerting(direct_alerts.identity_conflict(before, decided.request), now_ms)
 
 
 def _revoked(decision: Decision) -> list[str]:

@@ -1,6 +1,6 @@
 """Heartbeats on Kafka, encoded by hand: 1 µs where the schema-driven encoder of ``codec`` with its record takes 4.6.
 
-The layout is that of ``avro/heartbeat.1.avsc`` in the wire format of ``codec``; a test holds the two equal for any message.
+The layout is that of ``avro/heartbeat.2.avsc`` in the wire format of ``codec``; a test holds the two equal for any message.
 Avro (specification 1.12, "Binary Encoding"): a long is a zigzag varint, a string or bytes a long of its length and the
 bytes, a double 8 bytes little endian, a union the branch's number and the value, a record its fields one after the other.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -52,8 +53,19 @@ _STATUSES = {status: _of_length(status.value.encode()) for status in ClientStatu
 _SIGNATURE_LENGTH = long(64)
 
 
+class Terms(NamedTuple):
+    """What the policy in force says of a client's heartbeats, in ms: stamped on each, so that a replay judges alike.
+
+    ``maintenance_ms`` is how long a client may stay in maintenance; after a silence of ``gone_ms`` it is taken as gone.
+    """
+
+    interval_ms: int
+    maintenance_ms: int = 4 * 3_600_000
+    gone_ms: int = 30 * 86_400_000
+
+
 def heartbeat_value(
-    message: Heartbeat, *, interval_ms: int, key_id: str, signature: bytes, received_ms: int, edge: str
+    message: Heartbeat, *, terms: Terms, key_id: str, signature: bytes, received_ms: int, edge: str
 ) -> bytes:
     """The value of a ``heartbeat`` record; ``signature`` has 64 bytes."""
     metrics = message.metrics
@@ -65,12 +77,14 @@ def heartbeat_value(
             _STATUSES[message.status],
             _DOUBLES.pack(metrics.uptime, metrics.memory_usage, metrics.cpu_usage, metrics.network_activity),
             _NULL if metrics.sealed is UNSET or metrics.sealed is None else _sealed(metrics.sealed),
-            _kept_long(interval_ms),
+            _kept_long(terms.interval_ms),
             _of_length(key_id.encode()),
             _SIGNATURE_LENGTH,
             signature,
             _millis(received_ms),
             _kept_text(edge),
+            _kept_long(terms.maintenance_ms),
+            _kept_long(terms.gone_ms),
         )
     )
 

@@ -59,6 +59,12 @@ SCHEMAS: tuple[SchemaRow, ...] = (
     SchemaRow(23, "command", 1),
     SchemaRow(24, "enrolment", 1),
     SchemaRow(25, "client_key", 1),
+    SchemaRow(26, "heartbeat", 2),
+    SchemaRow(27, "tick", 2),
+    SchemaRow(28, "liveness", 2),
+    SchemaRow(29, "alert", 2),
+    SchemaRow(30, "signal", 1),
+    SchemaRow(31, "silence", 1),
 )
 
 

@@ -56,6 +56,9 @@ HEARTBEATS = Topic("viworks.heartbeats.v1", ("heartbeat", "tick"), "client_id", 
 SESSIONS = Topic("viworks.sessions.v1", ("session",), "client_id", 7 * DAY_MS)
 EVENTS = Topic("viworks.events.v1", ("event",), "client_id", 7 * DAY_MS)
 LIVENESS = Topic("viworks.liveness.v1", ("liveness",), "client_id", 90 * DAY_MS, compacted=True)
+# All that rules look at, in one order: what one decides may depend on what any client did, such as a mass outage.
+SIGNALS = Topic("viworks.signals.v1", ("signal", "tick", "command"), "client_id", DAY_MS, partitions=1)
+SILENCES = Topic("viworks.silences.v1", ("silence",), "silence_id", None, compacted=True, partitions=1)
 ALERTS = Topic("viworks.alerts.v1", ("alert",), "client_id", 7 * DAY_MS)
 AUDIT = Topic("viworks.audit.v1", ("audit",), "subject", 30 * DAY_MS, partitions=1)
 REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
@@ -73,6 +76,8 @@ TOPICS: tuple[Topic, ...] = (
     SESSIONS,
     EVENTS,
     LIVENESS,
+    SIGNALS,
+    SILENCES,
     ALERTS,
     AUDIT,
     REJECTIONS,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import codec
-from schemas.heartbeat_value import heartbeat_value, long
+from schemas.heartbeat_value import Terms, heartbeat_value, long
 from schemas.messages import ClientStatus, Heartbeat, decode_message
 from tests.schemas import messages_samples as samples
 
@@ -33,7 +33,7 @@ def record_of(message: Heartbeat, others: dict[str, Any]) -> dict[str, Any]:
         "cpu_usage": metrics.cpu_usage,
         "network_activity": metrics.network_activity,
         "sealed": metrics.sealed if isinstance(metrics.sealed, str) else None,
-        "interval_ms": others["interval_ms"],
+        **others["terms"]._asdict(),
         "key_id": others["key_id"],
         "signature": others["signature"],
         "received_at": others["received_ms"],
@@ -48,7 +48,7 @@ def record_of(message: Heartbeat, others: dict[str, Any]) -> dict[str, Any]:
     figures=st.tuples(numbers, numbers, numbers, numbers),
     sealed=st.none() | st.text(max_size=300),
     has_sealed=st.booleans(),
-    interval_ms=st.integers(0, 2**31 - 1),
+    terms=st.builds(Terms, st.integers(0, 2**31 - 1), st.integers(0, 2**40), st.integers(0, 2**50)),
     key_id=st.text("0123456789abcdef", min_size=16, max_size=16),
     signature=st.binary(min_size=64, max_size=64),
     received_ms=times,

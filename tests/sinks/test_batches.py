@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from schemas.registry import latest_schema
 from sinks.batches import backoff_s, halves, insert_token, next_offsets, sort_records, take, without_held
 from sinks.container import container
 from sinks.tables import TABLES
 from tests.sinks.samples import Row, event, heartbeat, row
 
 HEARTBEATS = TABLES[0]
+HEARTBEAT = latest_schema("heartbeat").id
 
 
 def beat(offset: int, partition: int = 0) -> Row:
@@ -23,7 +25,7 @@ def test_rows_control_records_deletions_and_strangers_are_told_apart() -> None:
     foreign = row("event", event("c", "e"), 4)._replace(topic="viworks.heartbeats.v1")
     deletion = Row("viworks.heartbeats.v1", 0, 5, b"k", None)
     result = sort_records(HEARTBEATS, [beat(1), tick(2), garbage, foreign, deletion])
-    assert result.rows == {4: [beat(1)]}
+    assert result.rows == {HEARTBEAT: [beat(1)]}
     assert [(refused.record.offset, refused.reason) for refused in result.refused] == [
         (3, "NotADatum"),
         (4, "ForeignSchema"),
@@ -42,7 +44,7 @@ def test_done_is_after_the_last_offset_also_of_control_records() -> None:
 def test_a_token_names_the_rows_and_their_places() -> None:
     batch = [beat(1), beat(2), beat(7, 1)]
     others = [batch[:2], [beat(1), beat(3), beat(7, 1)], [beat(1), beat(2), beat(7, 2)], [beat(1), beat(2), tick(7)]]
-    tokens = [insert_token(container(4, rows)) for rows in (batch, list(batch), *others)]
+    tokens = [insert_token(container(HEARTBEAT, rows)) for rows in (batch, list(batch), *others)]
     assert tokens[0] == tokens[1]
     assert len(set(tokens)) == 5
 

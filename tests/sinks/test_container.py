@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.codec import encode
+from schemas.registry import latest_schema
 from sinks.container import container, schema_id
 from sinks.errors import NotADatum
 from tests.sinks.samples import Row, heartbeat, row
 
-HEARTBEATS_SCHEMA = 4
+HEARTBEATS_SCHEMA = latest_schema("heartbeat").id
 
 places = st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**62))
 
@@ -28,7 +29,7 @@ def read(data: bytes) -> list[dict[str, Any]]:
 def test_places_and_datums_come_back(at: list[tuple[int, int]], client_id: str) -> None:
     value = encode("tick", {"edge": client_id, "timestamp": 1, "sequence": -5})
     rows = [Row("viworks.heartbeats.v1", partition, offset, None, value) for partition, offset in at]
-    found = read(container(5, rows))
+    found = read(container(latest_schema("tick").id, rows))
     assert [(each["_partition"], each["_offset"]) for each in found] == at
     assert {(each["_topic"], each["edge"], each["sequence"]) for each in found} == {("viworks.heartbeats.v1", client_id, -5)}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors import alerts, brute_force, rules
+from processors import alerts, brute_force, direct_alerts
 from processors.alerts import Alert
 from processors.brute_force import Failures, Threshold
 from processors.liveness import ClientState, Transition
@@ -41,28 +41,28 @@ def transition(previous: ClientState | None, current: ClientState) -> Transition
     ],
 )
 def test_offline(previous: ClientState | None, current: ClientState, status: str | None) -> None:
-    alert = rules.offline(transition(previous, current))
+    alert = direct_alerts.offline(transition(previous, current))
     assert (alert and alert.status) == status
 
 
 def test_the_resolved_alert_is_the_one_that_fired() -> None:
-    firing, resolved = rules.offline(transition(ONLINE, MISSING)), rules.offline(transition(MISSING, BACK))
+    firing, resolved = direct_alerts.offline(transition(ONLINE, MISSING)), direct_alerts.offline(transition(MISSING, BACK))
     assert firing
     assert resolved
     assert firing.alert_id == resolved.alert_id
     assert firing.evidence == {
         "last_heartbeat": 100, "interval_ms": 1_000, "deadline": 3_300, "watermark": 3_400, "state": "offline",
     }  # fmt: skip
-    later = rules.offline(transition(BACK, MISSING._replace(last_heartbeat=9_000)))
+    later = direct_alerts.offline(transition(BACK, MISSING._replace(last_heartbeat=9_000)))
     assert later
     assert later.alert_id != firing.alert_id
 
 
 def test_a_blind_span_is_one_incident_that_is_over() -> None:
-    firing, resolved = rules.ingest_blind(BlindSpan(1_000, 9_000))
+    firing, resolved = direct_alerts.ingest_blind(BlindSpan(1_000, 9_000))
     assert (firing.alert_id, firing.client_id) == (resolved.alert_id, "")
     assert (firing.status, firing.timestamp, resolved.status, resolved.timestamp) == ("firing", 1_000, "resolved", 9_000)
-    assert rules.ingest_blind(BlindSpan(1_000, 9_000))[0].alert_id == firing.alert_id
+    assert direct_alerts.ingest_blind(BlindSpan(1_000, 9_000))[0].alert_id == firing.alert_id
 
 
 @pytest.mark.parametrize(
@@ -70,25 +70,25 @@ def test_a_blind_span_is_one_incident_that_is_over() -> None:
 )
 def test_high_severity(severity: str, raised: bool) -> None:
     one = event("c", event_id="e", severity=severity)
-    alert = rules.high_severity(one)
+    alert = direct_alerts.high_severity(one)
     assert (alert is not None) == raised
     if alert:
-        assert alert == rules.high_severity(one)
+        assert alert == direct_alerts.high_severity(one)
         assert alert.severity == severity
 
 
 def test_an_alert_shows_no_content_and_fits_its_schema() -> None:
     one = event("c", severity="high", description="DESCRIPTION", signed_bytes=b"SIGNED")
     found = [
-        rules.high_severity(one),
-        rules.identity_conflict({"key_id": "a", "key_epoch": 1}, registration("c", device_info="DESCRIPTION")),
-        *rules.ingest_blind(BlindSpan(1, 2)),
-        rules.offline(transition(ONLINE, MISSING)),
+        direct_alerts.high_severity(one),
+        direct_alerts.identity_conflict({"key_id": "a", "key_epoch": 1}, registration("c", device_info="DESCRIPTION")),
+        *direct_alerts.ingest_blind(BlindSpan(1, 2)),
+        direct_alerts.offline(transition(ONLINE, MISSING)),
     ]
     for alert in found:
         assert alert
         record = alerts.to_record(alert, 5)
-        assert codec.decode_as("alert", codec.encode("alert", record)) == record
+        assert codec.decode_as("alert", codec.encode("alert", record)).items() >= record.items()
         assert not {"DESCRIPTION", "SIGNED"} & set(json.dumps(record).split('"'))
         headers = dict(alerts.cloud_event_headers(alert))
         assert headers["ce_specversion"] == b"1.0"
