@@ -70,12 +70,12 @@ def begin(group: Group, found: Found, timestamp: int, clock_ms: int) -> list[Fin
 def extend(group: Group, found: Found, timestamp: int, clock_ms: int) -> list[Finding]:
     """Its condition holds at ``timestamp`` too. A pending one may begin by that."""
     found.first, found.last = min(found.first, timestamp), max(found.last, timestamp)
-    group.put(found)
     rule = group.rule
     if found.stage is Stage.STANDING:
         later = _end_ms(rule, found, clock_ms)
         found.due = later if found.due is None or later is None else max(found.due, later)
-    elif found.stage is Stage.PENDING and rule.kind is not Kind.ABSENCE and found.last >= found.since + rule.for_ms:
+    group.put(found)
+    if found.stage is Stage.PENDING and rule.kind is not Kind.ABSENCE and found.last >= found.since + rule.for_ms:
         return begin(group, found, found.since + rule.for_ms, clock_ms)
     return []
 
