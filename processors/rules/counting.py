@@ -130,8 +130,14 @@ class ValueCountWatch(WindowWatch):
         value = str(seen.attributes.get(self.rule.correlation.field))
         if self.clears is not None and not self.detects(seen.attributes) and self.clears(seen.attributes):
             return self._let_go(group, value, seen)
-        let_go = group.let_go.get(value)
-        return super().observe(group, seen) if let_go is None or seen.signal.timestamp > let_go.timestamp else []
+        return [] if self._is_past(group, value, seen) else super().observe(group, seen)
+
+    def _is_past(self, group: Group, value: str, seen: Seen) -> bool:
+        """Of what is held, a signal may be out of date: cleared since, or older than anybody would remember."""
+        timestamp, let_go = seen.signal.timestamp, group.let_go.get(value)
+        if let_go is not None and timestamp <= let_go.timestamp:
+            return True
+        return self.clears is not None and timestamp + 2 * self.rule.correlation.timespan_ms <= seen.clock_ms
 
     def run(self, group: Group, at: int) -> Sequence[Entry]:
         """As many as the condition asks of the population that there is now."""

@@ -6,11 +6,12 @@ A mass outage changes thousands of entries of one group; were a group one value,
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from processors.rules.language import Kind
 from processors.rules.model import Rule
@@ -128,16 +129,20 @@ class Group:
             self.changed.add((Part.ENTRY, name))
 
     def release(self, name: str, timestamp: int, expires: int) -> bool:
-        """Take out what was cleared, and remember that it was. False where nothing is, or where that is known already."""
-        known, entry = self.let_go.get(name), self.entries.get(name)
-        if entry is None or (known is not None and timestamp <= known.timestamp):
+        """Take out what was cleared at ``timestamp``, and remember that. False where nothing so old is in."""
+        entry = self.entries.get(name)
+        if entry is None or timestamp < entry.timestamp:
             return False
         self.remove(name)
-        # A client may be heard, by a slow way, before the moment at which it was given up.
-        self.let_go[name] = LetGo(max(timestamp, entry.timestamp), expires)
-        self._note(expires)
+        self.let_go[name] = LetGo(timestamp, expires)
         self.changed.add((Part.LET_GO, name))
+        self._note(expires)
         return True
+
+    def release_all(self, expires: int) -> None:
+        """What is left when a finding ends is known one by one, and part of no other."""
+        for entry in [*self._order]:
+            self.release(entry.name, entry.timestamp, expires)
 
     def trim(self, kept: int) -> None:
         """Keep the newest so many entries."""
@@ -216,27 +221,26 @@ class Group:
         """A part for the table; None where it is gone."""
         if part is not Part.FOUND:
             timed = self._timed(part, name)
-            return None if timed is None else _json(timed)
-        found = self.found.get(tuple(json.loads(name)))
-        return None if found is None else _json(asdict(found))
+            return None if timed is None else msgspec.json.encode(timed)
+        found = self.found.get(_KEY.decode(name))
+        return None if found is None else msgspec.json.encode(found)
 
     def load(self, part: Part, name: str, value: bytes) -> None:
-        """A part from the table."""
-        content = json.loads(value)
+        """A part from the table. Raises msgspec.DecodeError where it is none."""
         if part is Part.ENTRY:
-            entry = Entry(*content)
-            self.add(entry._replace(key=tuple(entry.key)))
-            return
-        if part is Part.LET_GO:
-            self.let_go[name] = LetGo(*content)
-            return
-        key, stage = tuple(content.pop("key")), Stage(content.pop("stage"))
-        self.found[key] = Found(key, stage, **content)
+            self.add(_ENTRY.decode(value))
+        elif part is Part.LET_GO:
+            self.let_go[name] = _LET_GO.decode(value)
+        else:
+            found = _FOUND.decode(value)
+            self.found[found.key] = found
+
+
+_ENTRY = msgspec.json.Decoder(Entry)
+_LET_GO = msgspec.json.Decoder(LetGo)
+_FOUND = msgspec.json.Decoder(Found)
+_KEY = msgspec.json.Decoder(Key)
 
 
 def _name(key: Key) -> str:
-    return json.dumps(key, separators=(",", ":"))
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
+    return msgspec.json.encode(key).decode()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
-import json
 from collections import OrderedDict
 from collections.abc import Iterator
+
+import msgspec
 
 from processors.rules.groups import Group, GroupValues, Part
 from processors.rules.model import Rule
@@ -22,7 +23,7 @@ def place_of(rule: Rule, values: GroupValues) -> _Place:
 
 def key_of(place: _Place, part: Part, name: str) -> bytes:
     """The table's key of a part of a group."""
-    return json.dumps([place[0], place[1], part, name], separators=(",", ":")).encode()
+    return msgspec.json.encode([place[0], place[1], part, name])
 
 
 class Groups:
