@@ -1,4 +1,4 @@
-"""Seeded runs of the engine as the desk's agent drives it: batches, crashes between state and commit, signals that come again.
+"""Seeded runs of the engine as the desk's agent drives it: batches, crashes around the state, signals that come again.
 
 The oracle sees each signal once and in the same order, keeps all of them for ever, and looks at all of them at every step.
 """
@@ -6,7 +6,7 @@ The oracle sees each signal once and in the same order, keeps all of them for ev
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from processors.alerting.findings import Finding
@@ -97,7 +97,7 @@ class Step(NamedTuple):
 
 def script(seed: int) -> list[Step]:
     """What happens, in the order of the topic. Events come up to 8 s late and out of order, states in their order."""
-    random_ = random.Random(seed)  # noqa: S311
+    random_ = random.Random(seed)
     clock, steps = START, []
     silent: dict[str, int] = {}
     newest: dict[str, int] = {}
@@ -150,27 +150,28 @@ def told(findings: Iterable[Finding]) -> list[Told]:
     return [(each.rule, str(each.change), each.key, each.timestamp) for each in findings]
 
 
-def drive(seed: int, steps: list[Step], engine: Callable[[], Engine] = lambda: Engine(RULES)) -> set[Told]:
+def drive(seed: int, steps: list[Step]) -> set[Told]:
     """What is told in all, where the agent crashes now and then after the alerts or after the state."""
-    random_ = random.Random(-seed - 1)  # noqa: S311
+    random_ = random.Random(-seed - 1)
     table: dict[bytes, bytes] = {}
-    running, out, at = engine(), set[Told](), 0
+    running, out, at = Engine(RULES), set[Told](), 0
     while at < len(steps):
         batch = steps[at : at + random_.randint(1, 12)]
         for step in batch:
-            out.update(told(_take(running, step)))
+            out.update(told(take(running, step)))
         fate = random_.random()
         if fate < 0.85:
             _persist(table, running)
         if fate < 0.75:
             at += len(batch)
         else:
-            running = engine()
+            running = Engine(RULES)
             running.restore(random_.sample([*table.items()], len(table)))
     return out
 
 
-def _take(engine: Engine, step: Step) -> list[Finding]:
+def take(engine: Engine, step: Step) -> list[Finding]:
+    """One step, taken by the engine."""
     return engine.advance(step.clock_ms) if step.signal is None else engine.observe(step.signal)
 
 
