@@ -164,9 +164,15 @@ class ValueCountWatch(WindowWatch):
         findings: list[Finding] = []
         for found in group.live():
             left = group.count_since(found.first)
-            if left < self._until_below:
+            if left < self._least(group, found):
                 findings += life.clear(group, found, seen.signal.timestamp, seen.clock_ms, {"left": left})
         return findings
+
+    def _least(self, group: Group, found: Found) -> int:
+        """What began needs less to stand than it needed to begin."""
+        if found.stage is Stage.STANDING:
+            return self._until_below
+        return self.rule.correlation.threshold.needed(self._population(group))
 
     def _is_near(self, found: Found, first: int, last: int) -> bool:
         if self.clears is None or found.stage is not Stage.OVER:
@@ -188,6 +194,10 @@ class SequenceWatch(WindowWatch):
         super().__init__(rule, population)
         self._steps = [(step.source, predicate(step.selection)) for step in rule.correlation.steps]
         self._ordered = rule.kind is Kind.TEMPORAL_ORDERED
+
+    def begins(self, seen: Seen) -> bool:
+        """Any step does."""
+        return bool(self.names(seen))
 
     def names(self, seen: Seen) -> list[tuple[str, float]]:
         """The steps that the signal is one of."""

@@ -67,7 +67,11 @@ class Engine:
         values = each.group_of(seen)
         if values is None:
             return []
-        group = self._groups.get(each.rule, values) or Group(each.rule, values)
+        group = self._groups.get(each.rule, values)
+        if group is None:
+            if not each.begins(seen):
+                return []
+            group = Group(each.rule, values)
         return each.observe(group, seen) + self._settle(group)
 
     def _settle(self, group: Group) -> list[Finding]:
