@@ -19,13 +19,15 @@ from processors.rules.selection import predicate
 from processors.rules.watch import Seen, Watch
 
 MAX_HELD = 100_000
-_KEPT = 1_000
+# A run is looked for among all that is kept, for each signal that comes.
+_KEPT_SAMPLES = 128
+_KEPT_OF_A_STEP = 16
 
 
 class WindowWatch(Watch):
     """Entries, the run that they make, and the finding that follows; what a run is, the kinds below say."""
 
-    kept = _KEPT
+    kept = _KEPT_SAMPLES
 
     def names(self, seen: Seen) -> list[tuple[str, float]]:
         """What the signal counts as: entries by name and number."""
@@ -57,8 +59,12 @@ class WindowWatch(Watch):
         at = group.add(entry)
         run = self.run(group, at)
         findings = self._found(group, run, seen) if run else self._extended(group, entry, seen)
-        group.trim(self.kept)
+        self.trim(group, entry)
         return findings
+
+    def trim(self, group: Group, entry: Entry) -> None:
+        """Keep the window bounded after an entry came in."""
+        group.trim(self.kept)
 
     def _found(self, group: Group, run: Sequence[Entry], seen: Seen) -> list[Finding]:
         first, last = run[0].timestamp, run[-1].timestamp
@@ -204,6 +210,12 @@ class SequenceWatch(WindowWatch):
         source = seen.signal.source
         met = [n for n, (of, holds) in enumerate(self._steps) if of == source and holds(seen.attributes)]
         return [(f"{step}:{seen.signal.signal_id}", step) for step in met]
+
+    def trim(self, group: Group, entry: Entry) -> None:
+        """Of each step the newest, so that a flood of one step drives out no other."""
+        same = [each for each in group.in_order if each.number == entry.number]
+        for each in same[:-_KEPT_OF_A_STEP]:
+            group.remove(each.name)
 
     def run(self, group: Group, at: int) -> Sequence[Entry]:
         """All steps."""

@@ -340,3 +340,12 @@ def test_what_is_held_stands_until_too_few_are_left_and_those_begin_no_other() -
     assert bench.standing() == []
     bench.see(*errors("z", at=T + DAY + 3))
     assert len(bench.standing()) == 1
+
+
+@pytest.mark.parametrize("kind", ["temporal", "temporal_ordered"])
+def test_a_flood_of_one_step_hides_no_other_and_is_bounded(kind: str) -> None:
+    bench = Bench(TRAVEL % kind)
+    bench.see(REFUSED, *(event(T + 100 + n, event_type="policy_violation") for n in range(500)))
+    assert sum(value is not None for value in bench.engine.changes().values()) == 17
+    bench.see(SILENT)
+    assert len(bench.of("r")) == 1
