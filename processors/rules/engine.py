@@ -54,11 +54,11 @@ class Engine:
         return self._clock_ms
 
     def observe(self, signal: Signal) -> list[Finding]:
-        """Take a signal into account; what begins or ends by it."""
+        """Take a signal into account; what begins or ends by it. Raises ValueError for one that is none, and keeps nothing."""
+        seen = Seen(signal, attributes(signal), self._clock_ms)
         findings = self._bury()
         if signal.source == LIVENESS:
             self._population.observe(signal)
-        seen = Seen(signal, attributes(signal), self._clock_ms)
         for each in self._by_source.get(signal.source, ()):
             findings += self._look(each, seen)
         return findings

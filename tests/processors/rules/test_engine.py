@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.alerting.findings import Change, Finding
-from processors.alerting.signals import Signal
+from processors.alerting.signals import SOURCES, Signal, Value
 from processors.rules.engine import Engine
+from processors.rules.language import FIELDS
 from processors.rules.loading import load_rules, read_rules
 from processors.rules.model import RuleSet
 from tests.processors.rules.feed import DAY, MINUTE, NOON, Bench, event, liveness
@@ -32,6 +34,21 @@ rules:
 """
 RULES = load_rules(WINDOWS % ("T", 4), "r")
 
+# Mostly what rules ask for, so that they do match.
+SCALARS = st.sampled_from(
+    [
+        "authentication_failure",
+        "high",
+        "edge",
+        "offline",
+        "missed_heartbeats",
+        "error",
+        "conflict",
+        "clone",
+        "failed",
+        "audit.x",
+    ]
+) | st.one_of(st.none(), st.booleans(), st.integers(-(2**62), 2**62), st.floats(), st.text(max_size=5))
 TIMES = st.lists(st.integers(NOON, NOON + 10_000), min_size=1, max_size=9, unique=True)
 
 
@@ -113,6 +130,8 @@ def test_other_rules_keep_the_windows_of_those_that_mean_the_same(restarted: boo
         assert bench.engine.reload(other) == []
     [begun] = bench.see(event(NOON + 3))
     assert (begun.rule, begun.summary) == ("count", "Another title")
+    [ended] = [each for each in bench.clock(NOON + MINUTE) if each.change is Change.ENDS]
+    assert ended.summary == "Over: Another title"
 
 
 def test_other_rules_start_the_windows_of_those_that_mean_something_else_anew() -> None:
@@ -183,3 +202,34 @@ def test_a_mass_outage_writes_each_client_once() -> None:
         changes = bench.engine.changes()
         assert len(changes) < 12
         assert max(len(value or b"") for value in changes.values()) < 1_000
+
+
+@pytest.mark.parametrize("value", [["x"], {"a": 1}, "\ud800", 1 << 63, b"x"])
+@pytest.mark.parametrize("field", ["event_type", "source_ip_pseudonym", "event_id", "severity"])
+def test_a_signal_that_is_none_is_refused_before_anything_comes_of_it(field: str, value: Any) -> None:
+    bench = Bench(read_rules(None))
+    one = event(NOON, severity="high")
+    with pytest.raises(ValueError, match="field"):
+        bench.see(one._replace(fields={**one.fields, field: value}))
+    assert bench.engine.changes() == {}
+    assert len(bench.see(one)) == 1
+
+
+@given(
+    st.sampled_from(SOURCES),
+    st.text(max_size=3),
+    st.none() | st.text(max_size=3),
+    st.integers(-(2**62), 2**62),
+    st.dictionaries(st.sampled_from(sorted({f for fields in FIELDS.values() for f in fields})), SCALARS, max_size=12),
+)
+def test_whatever_a_signal_says_it_leads_to_state_that_can_be_restored(
+    source: str, client_id: str, node_id: str | None, at: int, fields: dict[str, Value]
+) -> None:
+    bench = Bench(read_rules(None))
+    signal = Signal("s", source, client_id, node_id, at, at, fields)
+    bench.see(signal, signal)
+    bench.clock(max(1, at))
+    table = persisted({}, bench.engine)
+    bench.engine.restore(table.items())
+    bench.clock(max(1, at) + 40 * DAY)
+    assert all(finding.summary.isprintable() for finding in bench.found)
