@@ -54,7 +54,10 @@ class Engine:
         return self._clock_ms
 
     def observe(self, signal: Signal) -> list[Finding]:
-        """Take a signal into account; what begins or ends by it. Raises ValueError for one that is none, and keeps nothing."""
+        """Take a signal into account; what begins or ends by it.
+
+        Raises ValueError for one that is none, and keeps nothing of it.
+        """
         seen = Seen(signal, attributes(signal), self._clock_ms)
         findings = self._bury()
         if signal.source == LIVENESS:

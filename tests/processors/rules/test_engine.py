@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.findings import Change, Finding
@@ -65,6 +65,7 @@ def found(signals: list[Signal], rules: RuleSet = RULES) -> list[Finding]:
     return bench.found
 
 
+@settings(deadline=None)
 @given(TIMES, st.randoms())
 def test_in_any_order_and_however_often_a_window_is_found_once(times: list[int], random_: random.Random) -> None:
     """All within one window: the findings are the same; with more signals than needed, the run may begin elsewhere."""
@@ -80,6 +81,7 @@ def test_in_any_order_and_however_often_a_window_is_found_once(times: list[int],
     assert sum(f.rule == "distinct" and f.change is Change.BEGINS for f in other) == (all(per_client))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=6))
 def test_as_many_as_are_needed_are_the_same_finding_in_any_order(order: list[int], again: list[int]) -> None:
     signals = [event(NOON + n * 3_000) for n in range(4)]
@@ -90,6 +92,7 @@ def test_as_many_as_are_needed_are_the_same_finding_in_any_order(order: list[int
     assert (begun.timestamp, begun.evidence["count"], begun.evidence["first"]) == (NOON + 9_000, 4, NOON)
 
 
+@settings(deadline=None)
 @given(TIMES, st.data())
 def test_a_restart_anywhere_changes_nothing(times: list[int], data: st.DataObject) -> None:
     signals = failures([at + 6_000 * n for n, at in enumerate(times)])
@@ -215,6 +218,7 @@ def test_a_signal_that_is_none_is_refused_before_anything_comes_of_it(field: str
     assert len(bench.see(one)) == 1
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(SOURCES),
     st.text(max_size=3),
