@@ -11,9 +11,10 @@ from processors.batch_transport import BatchSchema, BatchTransport, Records
 from processors.brute_force import Threshold
 from processors.clock import Clock
 from processors.event_agent import EventAgent
+from processors.fleet import FleetLimits
 from processors.flow_control import SteadyFlowControl
 from processors.issuer import open_issuer
-from processors.liveness_agent import LivenessAgent
+from processors.liveness_agent import LivenessAgent, Tables
 from processors.outbox import Outbox
 from processors.registry_agent import RegistryAgent
 from processors.settings import ProcessorSettings
@@ -31,16 +32,26 @@ def build_app(settings: ProcessorSettings, clock: Clock) -> faust.App:
     """A Faust app that is ready to start; to be called inside the event loop that runs it."""
     app = _faust_app(settings)
     outbox = Outbox(app, clock, settings.produce_timeout_s)
-    limits = ClockLimits(settings.edge_silence_ms, settings.liveness_gap_ms)
     threshold = Threshold(settings.brute_force_count, settings.brute_force_window_ms)
     tables = {topic: ChangelogTable(app, name, topic) for name, topic in REGISTRY_TABLES.items()}
-    registry = RegistryAgent(tables, outbox, open_issuer(settings))
-    liveness = LivenessAgent(ChangelogTable(app, "liveness", LIVENESS), outbox, settings.liveness_grace_ms, limits)
+    liveness = _liveness_agent(app, settings, tables[CLIENTS], outbox)
+    registry = RegistryAgent(tables, outbox, open_issuer(settings), liveness.registered)
     events = EventAgent(ChangelogTable(app, "authentication-failures"), outbox, threshold)
     _carry(app, REGISTRATIONS, "registry", registry.handle)
     _carry(app, HEARTBEATS, "liveness", liveness.handle)
     _carry(app, EVENTS, "events", events.handle)
     return app
+
+
+def _liveness_agent(app: faust.App, settings: ProcessorSettings, clients: ChangelogTable, outbox: Outbox) -> LivenessAgent:
+    limits = FleetLimits(
+        settings.liveness_grace_ms,
+        ClockLimits(settings.edge_silence_ms, settings.liveness_gap_ms),
+        settings.never_came_after_ms,
+        settings.last_seen_every_ms,
+    )
+    tables = Tables(ChangelogTable(app, "liveness", LIVENESS), ChangelogTable(app, "last-seen"), clients)
+    return LivenessAgent(tables, outbox, limits)
 
 
 def _faust_app(settings: ProcessorSettings) -> faust.App:

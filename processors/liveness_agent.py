@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
-from aiokafka.partitioner import murmur2
 
 from processors import clones, direct_alerts, liveness
-from processors.alerts import Alert, Status
+from processors.alerts import Alert
+from processors.checkpoint import clock_key, clock_value, last_seen_value
 from processors.clones import Boots
 from processors.decoding import decoded
-from processors.fleet import FleetPartition
+from processors.fleet import FleetLimits, FleetPartition
 from processors.liveness import Heartbeat, Transition
+from processors.liveness_recovery import Recovered, recovered
+from processors.liveness_steps import Step, steps
 from processors.outbox import Outbox, alerting
-from processors.rounds import rounds
 from processors.tables import ChangelogTable
-from processors.watermark import BlindSpan, ClockLimits
+from processors.watermark import BlindSpan, Tick
 from schemas import codec
 from schemas.topics import LIVENESS
 
 _REMEMBERED_SPANS = 64
 
 
-class LivenessAgent:
-    """State is in memory, by partition; only transitions are persisted, in the table whose changelog is their topic."""
+class Tables(NamedTuple):
+    """``liveness``: its changelog is the topic of the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
 
-    def __init__(self, table: ChangelogTable, outbox: Outbox, grace_ms: int, limits: ClockLimits) -> None:
-        self._table = table
+    liveness: ChangelogTable
+    kept: ChangelogTable
+    clients: ChangelogTable
+
+
+class LivenessAgent:
+    """State is in memory, by partition; what is persisted, and when, ``liveness_steps`` says."""
+
+    def __init__(self, tables: Tables, outbox: Outbox, limits: FleetLimits) -> None:
+        self._table, self._kept, self._clients = tables
         self._outbox = outbox
-        self._grace_ms = grace_ms
         self._limits = limits
         self._fleet: dict[int, FleetPartition] = {}
-        self._restored: dict[int, list[Transition]] = {}
+        self._restored: dict[int, Recovered] = {}
         self._spans: list[BlindSpan] = []
         # Not persisted: after a restart clones give themselves away again.
         self._boots: dict[str, Boots] = {}
-        table.on_recovered(self._restore)
+        self._table.on_recovered(self._restore)
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
         """Take a batch into account. Raises DeliveryFailed."""
         rows, dead = decoded(records, ("heartbeat", "tick"))
         fleet = self._partition(partition)
-        transitions: list[Transition] = []
-        spans: list[BlindSpan] = []
+        batch: list[Heartbeat | Tick] = []
         doubles: list[Alert] = []
         for name, record in rows:
             if name == "heartbeat":
-                transition = fleet.heartbeat(_heartbeat(record))
-                transitions += [transition] if transition else []
+                batch.append(_heartbeat(record))
                 doubles += self._clone_of(record)
-                continue
-            due, blind = fleet.tick(record["edge"], record["timestamp"])
-            transitions += due
-            spans += [blind] if blind else []
+            else:
+                batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
         await self._outbox.write(dead)
-        await self._announce(spans)
         await self._alert(doubles)
-        for part in rounds(transitions, lambda transition: transition.client_id):
-            await self._persist(partition, part)
+        for step in steps(fleet, batch):
+            await self._write(partition, step)
+
+    def registered(self, partition: int, client: Mapping[str, Any]) -> None:
+        """The registry has written a client: an active one that was never heard has to come, another need not."""
+        fleet = self._partition(partition)
+        if client["status"] == "active":
+            fleet.expect(client["client_id"], client["registered_at"])
+        else:
+            fleet.forget(client["client_id"])
 
     def _clone_of(self, record: dict[str, Any]) -> list[Alert]:
         client_id = record["client_id"]
@@ -69,20 +79,21 @@ class LivenessAgent:
         self._boots[client_id] = after
         return [direct_alerts.identity_clone(record, before, after)] if alarm and before else []
 
-    async def _persist(self, partition: int, transitions: Sequence[Transition]) -> None:
-        """Resolved alerts before the state and firing ones after it.
+    async def _write(self, partition: int, step: Step) -> None:
+        await self._announce(step.spans)
+        await self._alert([alert for alert in map(direct_alerts.offline, step.told) if alert])
+        writes = [self._put(partition, transition) for transition in step.persisted]
+        writes += [self._keep(partition, key.encode(), last_seen_value(state)) for key, state in step.seen.items()]
+        if step.checkpoint is not None:
+            writes.append(self._keep(partition, clock_key(partition), clock_value(step.checkpoint)))
+        await self._outbox.settle(writes)
 
-        After a crash in between, the heartbeat that resolves is still news to the state before, so the same alert is
-        resolved again; and ``FleetPartition`` gives verdicts whose alert may be missing once more.
-        """
-        found = [alert for alert in map(direct_alerts.offline, transitions) if alert]
-        await self._alert([alert for alert in found if alert.status is Status.RESOLVED])
-        await self._outbox.settle([self._put(partition, transition) for transition in transitions])
-        await self._alert([alert for alert in found if alert.status is Status.FIRING])
-
-    def _put(self, partition: int, transition: Transition) -> Any:
+    def _put(self, partition: int, transition: Transition) -> Awaitable[Any]:
         value = codec.encode(LIVENESS.schemas[0], liveness.to_record(transition))
         return self._table.put(partition, transition.client_id.encode(), value)
+
+    def _keep(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+        return self._kept.put(partition, key, value)
 
     async def _announce(self, spans: Sequence[BlindSpan]) -> None:
         """Every partition sees the same span; it is one incident, also where a partition missed a tick at its edge."""
@@ -99,26 +110,27 @@ class LivenessAgent:
     def _partition(self, partition: int) -> FleetPartition:
         fleet = self._fleet.get(partition)
         if fleet is None:
-            restored = self._restored.pop(partition, [])
-            fleet = self._fleet[partition] = FleetPartition(self._grace_ms, self._limits, restored)
+            recovered = self._restored.pop(partition, Recovered())
+            fleet = self._fleet[partition] = FleetPartition(self._limits, recovered.of_the_fleet())
+            for client in recovered.clients:
+                self.registered(partition, client)
         return fleet
 
     def _restore(self) -> None:
         """After a start or a rebalance: another worker may have had the partitions, so nothing in memory counts."""
-        grouped: defaultdict[int, list[Transition]] = defaultdict(list)
-        for key, value in self._table.items():
-            record = codec.decode_as(LIVENESS.schemas[0], value)
-            grouped[_partition_of(key)].append(liveness.from_record(record))
-        self._restored = dict(grouped)
+        self._restored = recovered(self._table.items(), self._kept.items(), self._clients.items())
         self._fleet.clear()
         self._boots.clear()
 
 
 def _heartbeat(record: dict[str, Any]) -> Heartbeat:
     return Heartbeat(
-        record["client_id"], record["timestamp"], record["status"], record["interval_ms"], record["received_at"]
+        record["client_id"],
+        record["timestamp"],
+        record["status"],
+        record["interval_ms"],
+        record["received_at"],
+        record["uptime"],
+        record["maintenance_ms"],
+        record["gone_ms"],
     )
-
-
-def _partition_of(key: bytes) -> int:
-    return int((murmur2(key) & 0x7FFFFFFF) % LIVENESS.partitions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
@@ -69,9 +69,21 @@ class _Decided(NamedTuple):
 
 
 class RegistryAgent:
-    """``tables`` by the compacted topic that is their changelog."""
+    """Decides by the tables and carries out what was decided.
 
-    def __init__(self, tables: Mapping[Topic, ChangelogTable], outbox: Outbox, issuer: Issuer) -> None:
+    Args:
+        tables: by the compacted topic that is their changelog.
+        on_client: called with the partition and the record of each client that was written.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[Topic, ChangelogTable],
+        outbox: Outbox,
+        issuer: Issuer,
+        on_client: Callable[[int, Record], None],
+    ) -> None:
+        self._on_client = on_client
         self._tables = tables
         self._states = {topic: _Records(table, topic) for topic, table in tables.items()}
         self._outbox = outbox
@@ -91,6 +103,9 @@ class RegistryAgent:
         # First the state, then what is said about it: a verdict that an edge has seen must hold after a crash.
         states = [self._put(each.kind.table, partition, each.decision.state) for each in decided if each.decision.state]
         await self._outbox.settle(states)
+        for each in decided:
+            if each.kind.table is CLIENTS and each.decision.state:
+                self._on_client(partition, each.decision.state)
         await self._outbox.write([row for each in decided for row in _rows(each, now_ms)])
         self._issuer.revoke([serial for each in decided for serial in _revoked(each.decision)])
 

@@ -18,6 +18,8 @@ class ProcessorSettings(BaseSettings):
         liveness_gap_ms: a step of the watermark beyond this is a blind span.
         edge_silence_ms: an edge whose ticks stay this far behind the others' is taken as gone. Edges' clocks must
             agree to within it.
+        never_came_after_ms: how long after its registration a client may take for its first heartbeat.
+        last_seen_every_ms: how often it is written down when a client was last heard; after a restart it may be so old.
         brute_force_count: authentication failures of one client within ``brute_force_window_ms`` that raise an alert.
         fetch_max_wait_ms: how long the broker may hold an empty fetch; records of other partitions may have to wait for it.
         session_timeout_s: how long a worker that crashed holds its partitions.
@@ -38,6 +40,8 @@ class ProcessorSettings(BaseSettings):
     liveness_grace_ms: int = Field(default=2_000, ge=0)
     liveness_gap_ms: int = Field(default=5_000, ge=100)
     edge_silence_ms: int = Field(default=10_000, ge=100)
+    never_came_after_ms: int = Field(default=900_000, ge=1_000)
+    last_seen_every_ms: int = Field(default=3_600_000, ge=1_000)
 
     brute_force_count: int = Field(default=5, ge=2, le=1_000)
     brute_force_window_ms: int = Field(default=60_000, ge=1)

@@ -1,0 +1,101 @@
+"""What outlives a worker beside the transitions: a partition's clock, and now and then when a client was last heard.
+
+Both stand in one table, a client's under its id, a partition's clock under a key that no client id can be. Neither costs a
+write for each heartbeat: the clock is written once for a batch that moved it, a client once in ``last_seen_every_ms``.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import NamedTuple
+
+from processors.liveness import HEARTBEAT, ONLINE, REPORTED, STATES, ClientState
+from processors.watermark import PartitionClock
+
+_LAST_SEEN = struct.Struct(">BBqqdqqqq")
+_VERSION = 1
+
+
+class Checkpoint(NamedTuple):
+    """A partition's clock. ``heard_ms``: when the newest heartbeat came in. ``blind_until_ms``: the end of the last blind span.
+
+    Both in ms on the liveness clock.
+    """
+
+    clock: PartitionClock = PartitionClock()
+    heard_ms: int = 0
+    blind_until_ms: int = 0
+
+
+def clock_key(partition: int) -> bytes:
+    """The key of a partition's checkpoint."""
+    return b"\0clock-%d" % partition
+
+
+def clock_partition(key: bytes) -> int | None:
+    """The partition whose checkpoint has this key; None for a client's key."""
+    return int(key[len(b"\0clock-") :]) if key.startswith(b"\0") else None
+
+
+def clock_value(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint as the table keeps it."""
+    clock, heard_ms, blind_until_ms = checkpoint
+    members = {
+        "watermark": clock.watermark_ms,
+        "ticks": clock.ticks,
+        "doubted": clock.doubted,
+        "heard": heard_ms,
+        "blind_until": blind_until_ms,
+    }
+    return json.dumps(members, separators=(",", ":")).encode()
+
+
+def read_clock(value: bytes) -> Checkpoint:
+    """The checkpoint of a value. Raises ValueError, KeyError for what is none."""
+    members = json.loads(value)
+    clock = PartitionClock(dict(members["ticks"]), members["watermark"], dict(members["doubted"]))
+    return Checkpoint(clock, members["heard"], members["blind_until"])
+
+
+def last_seen_value(state: ClientState) -> bytes:
+    """A client's state as the table keeps it, without the reason, which stands in its last transition."""
+    return _LAST_SEEN.pack(
+        _VERSION,
+        STATES.index(state.state),
+        state.last_heartbeat,
+        state.heartbeat_timestamp,
+        -1.0 if state.uptime is None else state.uptime,
+        state.interval_ms,
+        state.since,
+        state.maintenance_ms,
+        state.gone_ms,
+    )
+
+
+def read_last_seen(value: bytes) -> ClientState:
+    """The state of a value, with an empty reason. Raises ValueError for what is none."""
+    try:
+        version, state, last, timestamp, uptime, interval_ms, since, maintenance_ms, gone_ms = _LAST_SEEN.unpack(value)
+    except struct.error as error:
+        raise ValueError("not a last-seen value") from error
+    if version != _VERSION:
+        raise ValueError(f"a last-seen value of version {version}")
+    known = None if uptime < 0 else uptime
+    return ClientState(STATES[state], "", last, timestamp, interval_ms, since, maintenance_ms, gone_ms, known)
+
+
+def merged(transition: ClientState | None, seen: ClientState | None) -> ClientState | None:
+    """The state of a client by its last transition and by the last time it was kept, whichever heartbeat is the newer.
+
+    A client without a transition has been in one state for longer than the topic keeps transitions.
+    """
+    if seen is None:
+        return transition
+    if transition is None:
+        return seen._replace(reason=HEARTBEAT if seen.state == ONLINE else REPORTED)
+    if seen.last_heartbeat <= transition.last_heartbeat:
+        return transition
+    return transition._replace(
+        last_heartbeat=seen.last_heartbeat, heartbeat_timestamp=seen.heartbeat_timestamp, uptime=seen.uptime
+    )
