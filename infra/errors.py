@@ -14,6 +14,7 @@ InfraError
 ├── PartUnknown
 ├── ClientUnknown
 ├── PolicyUnknown
+├── RulesFaulty
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -96,8 +97,12 @@ class PolicyUnknown(InfraError):
     """``viworks policy show`` was asked for a policy that does not exist."""
 
 
+class RulesFaulty(InfraError):
+    """A file of rules has faults; they are shown below, each with its line."""
+
+
 class OrderRefused(InfraError):
-    """The registry refused an administrator's order; says why."""
+    """The registry, or the alert desk, refused an administrator's order; says why."""
 
 
 class NotDecided(InfraError):

@@ -5,6 +5,7 @@
     ├── RecoveryStalled     the tables were not recovered in time; retryable by a new start
     ├── DeliveryFailed      Kafka did not acknowledge in time; retryable, what led to it is not acknowledged either
     ├── AuthorityUnusable   the certificate authority's files cannot be read
+    ├── RulesInvalid        the rules cannot be used; the text names each fault with its line
     ├── CertificateNotIssued  the authority did not sign; the client is told so
     └── WorkerFailed        the worker crashed; its cause is chained
 
@@ -12,6 +13,8 @@ All but CertificateNotIssued end the worker; a new one reads again what was not 
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ProcessorError(Exception):
@@ -36,6 +39,14 @@ class WorkerFailed(ProcessorError):
 
 class AuthorityUnusable(ProcessorError):
     """The certificate authority's files cannot be read."""
+
+
+class RulesInvalid(ProcessorError):
+    """The rules cannot be used. The text has a line ``name:line: sentence`` for each fault."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
 
 
 class CertificateNotIssued(ProcessorError):

@@ -20,7 +20,9 @@ class ProcessorSettings(BaseSettings):
             agree to within it.
         never_came_after_ms: how long after its registration a client may take for its first heartbeat.
         last_seen_every_ms: how often it is written down when a client was last heard; after a restart it may be so old.
-        brute_force_count: authentication failures of one client within ``brute_force_window_ms`` that raise an alert.
+        rules: the file of the rules (docs/rules.md); none for those that are shipped.
+        rules_reload_s: how often is looked whether it has changed.
+        blind_after_ms: how long the clock of the rules may stand still until an outage is told of.
         fetch_max_wait_ms: how long the broker may hold an empty fetch; records of other partitions may have to wait for it.
         session_timeout_s: how long a worker that crashed holds its partitions.
         produce_timeout_s: how long a write may wait for its acknowledgement before the worker gives up and starts anew.
@@ -43,8 +45,9 @@ class ProcessorSettings(BaseSettings):
     never_came_after_ms: int = Field(default=900_000, ge=1_000)
     last_seen_every_ms: int = Field(default=3_600_000, ge=1_000)
 
-    brute_force_count: int = Field(default=5, ge=2, le=1_000)
-    brute_force_window_ms: int = Field(default=60_000, ge=1)
+    rules: Path | None = None
+    rules_reload_s: float = Field(default=2.0, gt=0)
+    blind_after_ms: int = Field(default=15_000, ge=1_000)
 
     fetch_max_wait_ms: int = Field(default=50, ge=1)
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=60.0)

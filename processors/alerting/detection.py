@@ -22,6 +22,7 @@ from processors.alerts import Alert
 
 _CLOCK, _BLIND = b"clock", b"blind"
 _CLOCK_EVERY_MS = 5_000
+_ENGINE_CLOCK = b"rules/clock"
 
 
 class Kept(NamedTuple):
@@ -50,6 +51,8 @@ class Detection:
         self._desk = Desk(rules, self._silences, self._now_ms, desk.items())
         self._moved_ms = steady_ms
         self._blind_after_ms = blind_after_ms
+        self._clock_is_due = False
+        self._unsettled: dict[bytes, bytes | None] = {}
 
     @property
     def clock_ms(self) -> int | None:
@@ -105,7 +108,8 @@ class Detection:
         changes = self._desk.changes()
         if self._blindness.changed:
             changes[_BLIND] = self._blindness.dump()
-        if changes or self._now_ms >= self._persisted_ms + _CLOCK_EVERY_MS:
+        self._clock_is_due = self._now_ms >= self._persisted_ms + _CLOCK_EVERY_MS
+        if changes or self._clock_is_due:
             self._persisted_ms = self._now_ms
             changes[_CLOCK] = str(self._now_ms).encode()
         return changes
@@ -115,8 +119,12 @@ class Detection:
         return self._silences.changes()
 
     def engine_changes(self) -> dict[bytes, bytes | None]:
-        """What has to be persisted of the engine."""
-        return self._engine.changes()
+        """What has to be persisted of the engine, after ``desk_changes``. Where only its clock went on, not each time."""
+        self._unsettled |= self._engine.changes()
+        if self._unsettled.keys() == {_ENGINE_CLOCK} and not self._clock_is_due:
+            return {}
+        changes, self._unsettled = self._unsettled, {}
+        return changes
 
     @property
     def _now_ms(self) -> int:

@@ -1,10 +1,4 @@
-"""Orders of operators: acknowledge an alert, silence alerts, end a silence. Pure.
-
-| action | subject | body |
-|---|---|---|
-| alert.acknowledge | alert id | reason? |
-| alert.silence | silence id | rule?, client_id?, node_id? (one at least); duration_ms; starts_at? (ms); reason |
-| alert.unsilence | silence id | reason? |
+"""Orders of operators: acknowledge an alert, silence alerts, end a silence (``schemas.commands``). Pure.
 
 An order that comes twice is answered twice and carried out once.
 """
