@@ -26,7 +26,7 @@ _REMEMBERED_SPANS = 64
 
 
 class Tables(NamedTuple):
-    """``liveness``: its changelog is the topic of the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
+    """``liveness``: the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
 
     liveness: ChangelogTable
     kept: ChangelogTable
