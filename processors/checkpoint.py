@@ -18,10 +18,7 @@ _VERSION = 1
 
 
 class Checkpoint(NamedTuple):
-    """A partition's clock. ``heard_ms``: when the newest heartbeat came in. ``blind_until_ms``: the end of the last blind span.
-
-    Both in ms on the liveness clock.
-    """
+    """A partition's clock, when its newest heartbeat came in and when its last blind span ended (ms, liveness clock)."""
 
     clock: PartitionClock = PartitionClock()
     heard_ms: int = 0

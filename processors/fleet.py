@@ -40,6 +40,9 @@ class Restored(NamedTuple):
     checkpoint: Checkpoint = Checkpoint()
 
 
+NOTHING = Restored()
+
+
 class FleetPartition:
     """In-memory state of one partition.
 
@@ -47,7 +50,7 @@ class FleetPartition:
     that the former worker can have seen, or from the first tick where that is not known either.
     """
 
-    def __init__(self, limits: FleetLimits, restored: Restored = Restored()) -> None:
+    def __init__(self, limits: FleetLimits, restored: Restored = NOTHING) -> None:
         self._limits = limits
         self._kept = restored.checkpoint
         self._clock, self._heard_ms, self._blind_until_ms = restored.checkpoint
@@ -148,9 +151,8 @@ class FleetPartition:
             self._schedule(client_id)
             self._rota.join(client_id)
         told_until = self._clock.watermark_ms or 0
-        return [
-            each for each in newest.values() if each.current.reason in liveness.VERDICTS and each.watermark >= told_until
-        ]
+        verdicts = [each for each in newest.values() if each.current.reason in liveness.VERDICTS]
+        return [each for each in verdicts if each.watermark >= told_until]
 
     def _due_ms(self, client_id: str) -> int | None:
         state = self._clients.get(client_id)
@@ -186,10 +188,7 @@ class FleetPartition:
 
     def _verdict(self, client_id: str, due: int) -> Transition:
         before = self._clients.get(client_id)
-        if before is None:
-            after = liveness.never_came(self._expected[client_id], due)
-        else:
-            after = liveness.on_due(before, due)
+        after = liveness.on_due(before, due) if before else liveness.never_came(self._expected[client_id], due)
         self._clients[client_id] = after
         return self._changed(client_id, before, after, due)
 

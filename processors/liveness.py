@@ -4,7 +4,7 @@
 |---|---|---|
 | online | late (no alarm) | last heartbeat + 2 intervals + grace |
 | late, error | offline, ``missed_heartbeats`` | last heartbeat + 3 intervals + grace |
-| maintenance | nothing until it expires (reason ``maintenance_expired``), then what it leads to in error | since + ``maintenance_ms`` |
+| maintenance | nothing until it expires, ``maintenance_expired``, then as in error | since + ``maintenance_ms`` |
 | offline | gone, ``stale`` | last heartbeat + ``gone_ms`` |
 
 A heartbeat leads to the state that it reports, whatever the state was. A client that is registered and never came goes from
@@ -38,8 +38,8 @@ _TERMS = Terms(0)
 class Heartbeat(NamedTuple):
     """What liveness takes from a heartbeat.
 
-    ``timestamp`` is by the client's clock, ``received_at`` by the edge's, in ms; ``uptime`` in s. The rest are the terms that
-    the policy in force set when the edge accepted it.
+    ``timestamp`` is by the client's clock, ``received_at`` by the edge's, in ms; ``uptime`` in s. The rest are the terms of
+    the policy that was in force when the edge accepted it.
     """
 
     client_id: str
@@ -55,8 +55,8 @@ class Heartbeat(NamedTuple):
 class ClientState(NamedTuple):
     """What is known of a client.
 
-    ``last_heartbeat`` is when the edge accepted the newest heartbeat, ``heartbeat_timestamp`` its time by the client, and
-    ``uptime`` what it said (None after a restart). ``since`` is when the client came into the state. All in ms but the uptime.
+    ``last_heartbeat`` is when the edge accepted the newest heartbeat, ``heartbeat_timestamp`` its time by the client and
+    ``uptime`` what it said in s (None after a restart). ``since`` is when the client came into the state. Times in ms.
     """
 
     state: str
@@ -121,7 +121,7 @@ def is_missing(state: ClientState | None) -> bool:
 
 
 def on_heartbeat(state: ClientState | None, beat: Heartbeat, heard_ms: int) -> tuple[ClientState, bool]:
-    """The new state, and whether the change is worth a transition. A duplicate changes nothing: the state is the same object.
+    """The new state, and whether the change is worth a transition. Of a duplicate the state is the same object.
 
     A change of the interval or the terms is one: after a restart nobody is to be judged by what no longer holds.
 

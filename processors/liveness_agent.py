@@ -28,7 +28,7 @@ _TOLD_EVERY_MS = 400
 
 
 class Tables(NamedTuple):
-    """``liveness``: its changelog is the topic of the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
+    """``liveness``: the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
 
     liveness: ChangelogTable
     kept: ChangelogTable

@@ -24,7 +24,7 @@ class Recovered:
 
     transitions: dict[str, Transition] = field(default_factory=dict)
     seen: dict[str, ClientState] = field(default_factory=dict)
-    checkpoint: Checkpoint = Checkpoint()
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     clients: list[dict[str, Any]] = field(default_factory=list)
 
     def of_the_fleet(self) -> Restored:

@@ -1,11 +1,11 @@
 """What a batch of heartbeats and ticks leads to, and in which order it is written. Pure.
 
-The writes of a step go out together, and the next step's wait until Kafka has them. A crash may come between any two, and then
+The writes of a step go out together, and the next step's wait until Kafka has them. A crash may come between any two; then
 the batch is read again:
 
 - What a heartbeat leads to is told before the state is persisted: to the state before, the heartbeat is still news.
-- What the clock leads to is told after it: the state of after a restart gives a fresh deadline, so nobody would tell it again
-  but ``FleetPartition.untold``.
+- What the clock leads to is told after it: after a restart deadlines are fresh, so nothing but ``FleetPartition.untold``
+  tells it again.
 - The clock and the coarse last-seen states come last: what they make known counts as done.
 """
 

@@ -1,4 +1,4 @@
-"""The state machine and the fleet of a partition, without Kafka. The simulator in tests/simulation tries what nobody thought of."""
+"""The state machine and the fleet of a partition, without Kafka; what nobody thought of is tried in tests/simulation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from processors import liveness
 from processors.checkpoint import Checkpoint
-from processors.fleet import FleetLimits, FleetPartition, Restored
+from processors.fleet import NOTHING, FleetLimits, FleetPartition, Restored
 from processors.liveness import Heartbeat, Transition
 from processors.watermark import ClockLimits, Tick
 from schemas import codec
@@ -33,7 +33,7 @@ def beat(
 class Fleet:
     """A partition, and all transitions that came out of it."""
 
-    def __init__(self, restored: Restored = Restored()) -> None:
+    def __init__(self, restored: Restored = NOTHING) -> None:
         self.partition = FleetPartition(LIMITS, restored)
         self.seen: list[Transition] = []
 

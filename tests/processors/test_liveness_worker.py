@@ -46,7 +46,8 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
         await beat_for(lab, gone, 3)
         [online] = await lab.wait_for(LIVENESS, client_id=gone)
         assert (online["state"], online["previous_state"], online["reason"]) == ("online", None, "heartbeat")
-        [_, offline] = await lab.wait_for(LIVENESS, 2, client_id=gone)
+        [_, late, offline] = await lab.wait_for(LIVENESS, 3, client_id=gone)
+        assert (late["state"], late["reason"], late["deadline"]) == ("late", "late", offline["deadline"])
         assert (offline["state"], offline["reason"]) == ("offline", "missed_heartbeats")
         assert offline["watermark"] >= offline["deadline"] >= offline["last_heartbeat"] + 3 * INTERVAL_MS + 200
         [firing] = await lab.wait_for(ALERTS, client_id=gone)
@@ -59,7 +60,7 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
         await beat_for(lab, gone, 1)
         [_, resolved] = await lab.wait_for(ALERTS, 2, client_id=gone)
         assert (resolved["status"], resolved["alert_id"]) == ("resolved", firing["alert_id"])
-    assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "offline", "online"]
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "late", "offline", "online"]
     assert [record["state"] for record in lab.of(LIVENESS, client_id=alive)] == ["online"]
     assert lab.of(ALERTS, client_id=alive) == []
 
@@ -109,7 +110,7 @@ async def test_what_came_while_no_worker_ran_is_judged_by_its_own_time(settings:
         paused_at = now_ms()
         # More than the deadlines and the gap go by, but the edge keeps ticking.
         await beat_for(lab, client, 6)
-        async with working(settings), beating(lab, client):
+        async with beating(lab, client), working(settings):
             await lab.wait_for(ALERTS, client_id=gone, status="firing")
     assert [record["state"] for record in lab.of(LIVENESS, client_id=client)] == ["online"]
     assert incidents_around(lab, paused_at) == []
