@@ -113,8 +113,9 @@ def _read_threshold(condition: Members, kind: Kind, group_by: tuple[str, ...], p
         return Threshold(max(1, count))
     share = _read_number(condition.take("share"), "share", (0, 1), faults)
     until = int(_read_number(condition.take("until_below"), "until_below", (1, max(1, count)), faults, whole=True))
+    enough = int(_read_number(condition.take("enough"), "enough", (max(1, count), _MAX_COUNT), faults, whole=True))
     of = _read_population(condition, group_by, share, faults)
-    return Threshold(max(1, count), float(share), of, until)
+    return Threshold(max(1, count), float(share), of, enough, until)
 
 
 def _read_population(condition: Members, group_by: tuple[str, ...], share: float, faults: Faults) -> str:

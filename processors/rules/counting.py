@@ -132,7 +132,7 @@ class ValueCountWatch(WindowWatch):
         """As many as the condition asks of the population that there is now."""
         if self.clears is not None and group.live():
             return ()
-        needed = self._needed(group)
+        needed = self.rule.correlation.threshold.needed(self._population(group))
         return windows.full_run(group.in_order, at, needed, self.rule.correlation.timespan_ms)
 
     def _extended(self, group: Group, entry: Entry, seen: Seen) -> list[Finding]:
@@ -141,10 +141,6 @@ class ValueCountWatch(WindowWatch):
         since = entry.timestamp + self.rule.correlation.timespan_ms
         live = next((found for found in group.live() if since >= found.first), None)
         return life.extend(group, live, entry.timestamp, seen.clock_ms) if live else []
-
-    def _needed(self, group: Group) -> int:
-        threshold = self.rule.correlation.threshold
-        return max(threshold.least, math.ceil(threshold.share * self._population(group)))
 
     def _population(self, group: Group) -> int:
         names = self.rule.correlation.group_by

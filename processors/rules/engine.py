@@ -14,7 +14,7 @@ from processors.rules import life
 from processors.rules.detection_reader import ANYTHING
 from processors.rules.groups import Group, Part, Stage
 from processors.rules.kinds import watch
-from processors.rules.model import Rule, RuleSet
+from processors.rules.model import Correlation, Rule, RuleSet
 from processors.rules.population import Population
 from processors.rules.selection import attributes
 from processors.rules.state import Groups
@@ -142,7 +142,7 @@ class Engine:
         rule_id, _, fingerprint = place.partition(".")
         rule = self.ruleset.rule(rule_id)
         if rule is None or rule.fingerprint != fingerprint:
-            rule = Rule(rule_id, rule_id, "info", "", ANYTHING, fingerprint=fingerprint)
+            rule = Rule(rule_id, rule_id, "info", "", ANYTHING, Correlation(group_by=()), fingerprint=fingerprint)
             self._has_orphans = True
         self._groups.load(rule, tuple(values), Part(part), value)
 

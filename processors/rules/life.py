@@ -97,7 +97,7 @@ def end(
 def clear(
     group: Group, found: Found, timestamp: int, clock_ms: int, evidence: Mapping[str, Any] | None = None
 ) -> list[Finding]:
-    """A signal says that it is over. What is older than that belongs to it, so that it begins nothing when it comes again."""
+    """A signal says that it is over. What is older belongs to it, so that it begins nothing when it comes again."""
     found.last = max(found.last, timestamp)
     return end(group, found, timestamp, clock_ms, evidence or {})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,17 +21,20 @@ _MINUTE_MS = 60_000
 class Threshold(NamedTuple):
     """``least`` of them, and at least ``share`` of the population ``of`` the fleet or the group's node.
 
-    What began stands until fewer than ``until_below`` are left, in rules with a clear selection.
+    ``enough`` suffice however large the population is; 0 where there is no such number. With a clear selection, what began
+    stands until fewer than ``until_below`` are left.
     """
 
     least: int
     share: float = 0.0
     of: str = ""
+    enough: int = 0
     until_below: int = 0
 
-    def reached(self, found: int, population: int) -> bool:
-        """Whether so many suffice."""
-        return found >= self.least and found >= self.share * population
+    def needed(self, population: int) -> int:
+        """How many it takes."""
+        part = math.ceil(self.share * population)
+        return max(self.least, min(part, self.enough) if self.enough else part)
 
 
 ONE = Threshold(1)

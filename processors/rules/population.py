@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import NamedTuple
 
 from processors.alerting.signals import Signal
 from processors.rules.model import FLEET, Threshold
 
 _SIGNED_OFF = frozenset({"reported", "never_came"})
-
-
-class _Client(NamedTuple):
-    node_id: str | None
-    in_service: bool
 
 
 class Population:
@@ -24,38 +18,47 @@ class Population:
     """
 
     def __init__(self) -> None:
-        self._clients: dict[str, _Client] = {}
-        self._nodes: Counter[str | None] = Counter()
+        self._nodes: dict[str, str | None] = {}
+        self._sizes: Counter[str | None] = Counter()
         self._changed: set[str] = set()
 
     def observe(self, signal: Signal) -> None:
         """Take a change of liveness into account."""
-        state, reason = signal.fields.get("state"), signal.fields.get("reason")
-        away = state == "gone" or (state == "offline" and reason in _SIGNED_OFF)
-        client = _Client(signal.node_id, not away)
-        if signal.client_id and self._clients.get(signal.client_id) != client:
-            self._put(signal.client_id, client)
-            self._changed.add(signal.client_id)
+        client_id, fields = signal.client_id, signal.fields
+        state = fields.get("state")
+        away = state == "gone" or (state == "offline" and fields.get("reason") in _SIGNED_OFF)
+        known = client_id in self._nodes
+        if not client_id or (away and not known) or (known and not away and self._nodes[client_id] == signal.node_id):
+            return
+        self._remove(client_id)
+        if not away:
+            self._put(client_id, signal.node_id)
+        self._changed.add(client_id)
 
     def size(self, threshold: Threshold, node_id: str | None) -> int:
         """How many there are of what a threshold is a share of; 0 where it is no share."""
         if not threshold.of:
             return 0
-        return self._nodes.total() if threshold.of == FLEET else self._nodes[node_id]
+        return len(self._nodes) if threshold.of == FLEET else self._sizes[node_id]
 
-    def changes(self) -> dict[str, bytes]:
-        """The clients that changed since the last call."""
+    def changes(self) -> dict[str, bytes | None]:
+        """The clients that changed since the last call; None for those that are not in service any more."""
         changed, self._changed = self._changed, set()
-        return {client_id: json.dumps(self._clients[client_id]).encode() for client_id in changed}
+        return {c: json.dumps(self._nodes[c]).encode() if c in self._nodes else None for c in sorted(changed)}
 
     def restore(self, client_id: str, value: bytes) -> None:
         """A client as ``changes`` gave it."""
-        self._put(client_id, _Client(*json.loads(value)))
+        self._remove(client_id)
+        self._put(client_id, json.loads(value))
 
-    def _put(self, client_id: str, client: _Client) -> None:
-        before = self._clients.get(client_id)
-        if before is not None and before.in_service:
-            self._nodes[before.node_id] -= 1
-        if client.in_service:
-            self._nodes[client.node_id] += 1
-        self._clients[client_id] = client
+    def _put(self, client_id: str, node_id: str | None) -> None:
+        self._nodes[client_id] = node_id
+        self._sizes[node_id] += 1
+
+    def _remove(self, client_id: str) -> None:
+        if client_id not in self._nodes:
+            return
+        node_id = self._nodes.pop(client_id)
+        self._sizes[node_id] -= 1
+        if not self._sizes[node_id]:
+            del self._sizes[node_id]
