@@ -57,9 +57,9 @@ class Blindness:
         if self.lasts:
             yield _firing(self._spans[-1])
 
-    def ends(self, clock_ms: int) -> Iterator[Alert]:
-        """The clock goes on."""
-        if self.lasts:
+    def goes_on(self, clock_ms: int, least_ms: int) -> Iterator[Alert]:
+        """The clock goes on: by ``least_ms``, since after a restart it takes up what came in just before it stopped."""
+        if self.lasts and clock_ms >= self._spans[-1].start + least_ms:
             over = self._spans.pop()._replace(end=clock_ms)
             self._remember(over)
             yield _resolved(over)

@@ -61,7 +61,11 @@ class Book:
 
     def members(self, incident: str) -> list[str]:
         """The findings that are part of an incident."""
-        return list(self._members[incident])
+        return list(self._members.get(incident, ()))
+
+    def incidents(self) -> list[str]:
+        """The findings that others are part of, also where they are over."""
+        return sorted(self._members)
 
     def by_alert_id(self, alert_id: str) -> str | None:
         """The finding that is told under this id and is not over."""
@@ -101,7 +105,12 @@ class Book:
         self._rules[each.rule].discard(name)
         self._alert_ids.pop(each.alert_id, None)
         if each.phase is Phase.MEMBER:
-            self._members[str(each.why)].discard(name)
+            self._leave(str(each.why), name)
+
+    def _leave(self, incident: str, name: str) -> None:
+        self._members[incident].discard(name)
+        if not self._members[incident]:
+            del self._members[incident]
 
     def _drop_oldest(self) -> None:
         phase = next(phase for phase in _FORGOTTEN_FIRST if self._phases[phase])

@@ -1,7 +1,8 @@
 """The desk: findings become alerts that fire once, are acknowledged, and are resolved once. Pure.
 
 While an incident stands (an alert of a rule with ``groups``), findings of the rules that it groups are its members: nobody
-is told of them one by one. Alerts that fired before it are resolved as part of it. Members that outlast it fire.
+is told of them one by one. Alerts that fired before it are resolved as part of it. Members that outlast it by a minute fire;
+most are about to end too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from processors.alerting.standing import Phase, Standing
 from processors.alerts import Alert, Status, alert_id
 
 _MINUTE_MS = 60_000
+RELEASED_AFTER_MS = _MINUTE_MS
 
 
 class Desk:
@@ -48,11 +50,12 @@ class Desk:
     def advance(self, clock_ms: int) -> list[Alert]:
         """The clock went on: alerts whose silence or mute is over are told now, if they still stand."""
         before, self._clock = self._clock, max(clock_ms, self._clock)
+        released = list(self._release())
         self._book.forget(self._clock)
         turned = self._silences.turns(before, self._clock)
         if not turned and before // _MINUTE_MS == self._clock // _MINUTE_MS:
-            return []
-        return self.reconsider()
+            return released
+        return [*released, *self.reconsider()]
 
     def reconsider(self) -> list[Alert]:
         """Tell the suppressed alerts that nothing suppresses any more."""
@@ -80,7 +83,7 @@ class Desk:
         each = self._book.standing(name)
         if each.phase is Phase.MEMBER:
             head = self._book.get(str(each.why))
-            return f"it is part of the incident {head.alert_id if head else each.why}"
+            return f"it is part of the incident {head.alert_id}" if head and head.alert_id else "it is part of an incident"
         if each.request_id is not None:
             return []
         acknowledged = each._replace(request_id=request_id, actor=actor)
@@ -165,12 +168,18 @@ class Desk:
         duration = {"duration_ms": max(0, at_ms - each.timestamp)}
         if each.phase is not Phase.MEMBER:
             yield each.alert(Status.RESOLVED, at_ms, **count, **duration)._replace(summary=summary)
-        members = sorted(self._book.members(name))
         for rule in self._groups(each.rule):
             self._covers[rule, each.node_id].discard(name)
         self._book.put(name, standing.closed(self._clock))
-        for member in members:
-            yield from self._place(member, self._book.standing(member), at_ms)
+
+    def _release(self) -> Iterator[Alert]:
+        """Members of incidents that are over stand for themselves now."""
+        for incident in self._book.incidents():
+            over = self._book.get(incident)
+            if over and (over.phase is not Phase.CLOSED or over.since + RELEASED_AFTER_MS > self._clock):
+                continue
+            for member in sorted(self._book.members(incident)):
+                yield from self._place(member, self._book.standing(member), self._clock)
 
     def _groups(self, rule: str) -> tuple[str, ...]:
         known = self._rules.rule(rule)

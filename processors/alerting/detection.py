@@ -78,7 +78,7 @@ class Detection:
         if not self._clock.observe(name, watermark_ms):
             return []
         self._moved_ms = steady_ms
-        over = self._blindness.ends(self._now_ms)
+        over = self._blindness.goes_on(self._now_ms, self._blind_after_ms)
         due = self._desk.advance(self._now_ms)
         return [*over, *due, *self._told(self._engine.advance(self._now_ms))]
 

@@ -203,6 +203,8 @@ def test_an_outage_is_one_incident_that_fires_while_it_lasts() -> None:
     assert fleet.restart(0) == [firing]
     assert fleet.detection.standstill(60_000) == []
     assert fleet.spans(100_000, 400_000) == []
+    # What had come in when it began, and was taken up only after the restart.
+    assert fleet.tick(100_400, 60_000) == []
     [resolved] = fleet.tick(400_000, 61_000)
     assert (resolved.status, resolved.alert_id, resolved.evidence) == (
         "resolved", firing.alert_id, {"start": 100_000, "end": 400_000},
