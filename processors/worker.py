@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import faust
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from processors.app import build_app
 from processors.clock import Clock, system_clock
@@ -16,6 +16,9 @@ from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
 from schemas.topics import TOPICS
 
+# Small segments: only a segment that is closed is compacted, and a start reads what is left.
+_CHANGELOG = {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)}
+_CREATED_LOOKS, _CREATED_PAUSE_S = 200, 0.05
 _CUT_OFF_S = 1.0
 _CANCELS, _CANCEL_PAUSE_S = 20, 0.05
 
@@ -27,6 +30,7 @@ async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: C
 
     Raises:
         TopicsMissing: the broker lacks topics of the contract.
+        RulesInvalid: the rules have faults.
         RecoveryStalled: the tables were not recovered in time.
         WorkerFailed: the worker crashed.
         aiokafka.errors.KafkaError: no broker at the start.
@@ -34,6 +38,7 @@ async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: C
     await _require_topics(settings.kafka)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = build_app(settings, clock)
+    await _create_changelogs(app, settings)
     try:
         await _start(app, settings.recovery_timeout_s)
         ready()
@@ -53,6 +58,28 @@ async def _require_topics(bootstrap: str) -> None:
         await admin.close()
     if missing:
         raise TopicsMissing(f"the broker lacks {', '.join(sorted(missing))}")
+
+
+async def _create_changelogs(app: faust.App, settings: ProcessorSettings) -> None:
+    """Those of our own tables. Faust would create them too, but after its consumer has asked which topics there are.
+
+    Then it leaves them out of the first assignment, and writes to them wait for a second one.
+    """
+    changelogs = {table.changelog_topic.get_topic_name(): table.partitions for table in app.tables.values()}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        missing = changelogs.keys() - set(await admin.list_topics())
+        await admin.create_topics(
+            [NewTopic(name, changelogs[name], settings.replication_factor, topic_configs=_CHANGELOG) for name in missing]
+        )
+        for _ in range(_CREATED_LOOKS):
+            if not changelogs.keys() - set(await admin.list_topics()):
+                return
+            await asyncio.sleep(_CREATED_PAUSE_S)
+        raise RecoveryStalled("the changelogs of the tables were not created in time")
+    finally:
+        await admin.close()
 
 
 async def _start(app: faust.App, timeout_s: float) -> None:
