@@ -46,9 +46,12 @@ class WindowWatch(Watch):
 
     def _entry(self, group: Group, seen: Seen, name: str, number: float) -> Entry:
         signal, rule = seen.signal, self.rule
-        expires = max(signal.timestamp, seen.clock_ms) + 2 * rule.correlation.timespan_ms
         key = telling.key_of(rule, group.values, signal, seen.attributes)
-        return Entry(signal.timestamp, name, telling.label_of(signal), signal.client_id, number, key, expires)
+        return Entry(signal.timestamp, name, telling.label_of(signal), signal.client_id, number, key, self._expires_ms(seen))
+
+    def _expires_ms(self, seen: Seen) -> int:
+        """What came late may belong to what comes later still."""
+        return max(seen.signal.timestamp, seen.clock_ms) + 2 * self.rule.correlation.timespan_ms
 
     def _enter(self, group: Group, entry: Entry, seen: Seen) -> list[Finding]:
         at = group.add(entry)
@@ -124,9 +127,17 @@ class ValueCountWatch(WindowWatch):
 
     def observe(self, group: Group, seen: Seen) -> list[Finding]:
         """Count a value, or let go of one."""
+        value = str(seen.attributes.get(self.rule.correlation.field))
         if self.clears is not None and not self.detects(seen.attributes) and self.clears(seen.attributes):
-            return self._let_go(group, seen)
-        return super().observe(group, seen)
+            return self._let_go(group, value, seen)
+        return [] if self._is_past(group, value, seen) else super().observe(group, seen)
+
+    def _is_past(self, group: Group, value: str, seen: Seen) -> bool:
+        """Of what is held, a signal may be out of date: cleared since, or older than anybody would remember."""
+        timestamp, let_go = seen.signal.timestamp, group.let_go.get(value)
+        if let_go is not None and timestamp <= let_go.timestamp:
+            return True
+        return self.clears is not None and timestamp + 2 * self.rule.correlation.timespan_ms <= seen.clock_ms
 
     def run(self, group: Group, at: int) -> Sequence[Entry]:
         """As many as the condition asks of the population that there is now."""
@@ -147,8 +158,9 @@ class ValueCountWatch(WindowWatch):
         node_id = group.values[names.index("node_id")] if "node_id" in names else None
         return self.population.size(self.rule.correlation.threshold, node_id)
 
-    def _let_go(self, group: Group, seen: Seen) -> list[Finding]:
-        group.remove(str(seen.attributes.get(self.rule.correlation.field)))
+    def _let_go(self, group: Group, value: str, seen: Seen) -> list[Finding]:
+        if not group.release(value, seen.signal.timestamp, self._expires_ms(seen)):
+            return []
         findings: list[Finding] = []
         for found in group.live():
             left = group.count_since(found.first)

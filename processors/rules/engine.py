@@ -138,13 +138,13 @@ class Engine:
         self._groups.loaded()
 
     def _load(self, key: bytes, value: bytes) -> None:
-        place, values, part, _ = json.loads(key)
+        place, values, part, part_name = json.loads(key)
         rule_id, _, fingerprint = place.partition(".")
         rule = self.ruleset.rule(rule_id)
         if rule is None or rule.fingerprint != fingerprint:
             rule = Rule(rule_id, rule_id, "info", "", ANYTHING, Correlation(group_by=()), fingerprint=fingerprint)
             self._has_orphans = True
-        self._groups.load(rule, tuple(values), Part(part), value)
+        self._groups.load(rule, tuple(values), (Part(part), part_name), value)
 
     def _bury(self) -> list[Finding]:
         """End what stood of rules that were replaced while nobody was running."""

@@ -6,11 +6,12 @@ A mass outage changes thousands of entries of one group; were a group one value,
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from processors.rules.language import Kind
 from processors.rules.model import Rule
@@ -70,30 +71,40 @@ def in_order_of_time(findings: Iterable[Found]) -> list[Found]:
     return sorted(findings, key=lambda found: (found.since, found.first, _name(found.key)))
 
 
+class LetGo(NamedTuple):
+    """A value that was cleared at ``timestamp``: what is not newer has no say any more. ``expires`` as of an entry."""
+
+    timestamp: int
+    expires: int
+
+
 class Part(StrEnum):
-    """The two kinds of things in a group."""
+    """The kinds of things in a group."""
 
     ENTRY = "e"
     FOUND = "f"
+    LET_GO = "g"
 
 
 class Group:
     """The state of a rule for one group, and which parts of it changed since somebody last asked."""
 
-    __slots__ = ("_order", "changed", "entries", "found", "rule", "scheduled", "values")
+    __slots__ = ("_hint", "_order", "changed", "entries", "found", "let_go", "rule", "scheduled", "values")
 
     def __init__(self, rule: Rule, values: GroupValues) -> None:
         self.rule = rule
         self.values = values
         self.entries: dict[str, Entry] = {}
         self.found: dict[Key, Found] = {}
+        self.let_go: dict[str, LetGo] = {}
         self.changed: set[tuple[Part, str]] = set()
         self.scheduled: int | None = None
         self._order: list[Entry] = []
+        self._hint: int | None = None
 
     def __bool__(self) -> bool:
         """Whether there is anything to remember."""
-        return bool(self.entries or self.found)
+        return bool(self.entries or self.found or self.let_go)
 
     @property
     def in_order(self) -> list[Entry]:
@@ -106,6 +117,7 @@ class Group:
         self.entries[entry.name] = entry
         index = bisect.bisect_left(self._order, entry)
         self._order.insert(index, entry)
+        self._note(entry.expires)
         self.changed.add((Part.ENTRY, entry.name))
         return index
 
@@ -115,6 +127,22 @@ class Group:
         if entry is not None:
             del self._order[bisect.bisect_left(self._order, entry)]
             self.changed.add((Part.ENTRY, name))
+
+    def release(self, name: str, timestamp: int, expires: int) -> bool:
+        """Take out what was cleared at ``timestamp``, and remember that. False where nothing so old is in."""
+        entry = self.entries.get(name)
+        if entry is None or timestamp < entry.timestamp:
+            return False
+        self.remove(name)
+        self.let_go[name] = LetGo(timestamp, expires)
+        self.changed.add((Part.LET_GO, name))
+        self._note(expires)
+        return True
+
+    def release_all(self, expires: int) -> None:
+        """What is left when a finding ends is known one by one, and part of no other."""
+        for entry in [*self._order]:
+            self.release(entry.name, entry.timestamp, expires)
 
     def trim(self, kept: int) -> None:
         """Keep the newest so many entries."""
@@ -129,6 +157,10 @@ class Group:
         """Keep a finding, or note that it changed."""
         self.found[found.key] = found
         self.changed.add((Part.FOUND, _name(found.key)))
+        self._note(found.due)
+        if found.stage is Stage.OVER:
+            # What it held is mortal again.
+            self._note(self.next_due())
 
     def drop(self, found: Found) -> None:
         """Forget a finding."""
@@ -143,6 +175,12 @@ class Group:
         """The findings that are not over, the earliest first."""
         return in_order_of_time(found for found in self.found.values() if found.stage is not Stage.OVER)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self.changed |= {(Part.ENTRY, name) for name in self.entries} | {(Part.LET_GO, name) for name in self.let_go}
+        self.changed |= {(Part.FOUND, _name(key)) for key in self.found}
+        self.entries, self.found, self.let_go, self._order = {}, {}, {}, []
+
     def mortal(self) -> list[Entry]:
         """The entries that time may take: not what a standing finding holds, nor the sample that counts until the next."""
         if self.rule.kind is Kind.CHANGE:
@@ -153,6 +191,9 @@ class Group:
         """Forget the entries that no window can need any more."""
         for entry in [entry for entry in self.mortal() if entry.expires <= clock_ms]:
             self.remove(entry.name)
+        for name in [name for name, let_go in self.let_go.items() if let_go.expires <= clock_ms]:
+            del self.let_go[name]
+            self.changed.add((Part.LET_GO, name))
 
     def due_findings(self, clock_ms: int) -> list[Found]:
         """The findings whose moment has come."""
@@ -161,37 +202,45 @@ class Group:
     def next_due(self) -> int | None:
         """When anything in the group must be looked at; None where time changes nothing."""
         dues = [found.due for found in self.found.values() if found.due is not None]
-        return min([*dues, *(entry.expires for entry in self.mortal())], default=None)
+        dues += [each.expires for each in self.mortal()] + [each.expires for each in self.let_go.values()]
+        return min(dues, default=None)
 
-    def earliest_change(self) -> int | None:
-        """When what changed must be looked at. A finding decides what else in the group is mortal."""
-        if any(part is Part.FOUND for part, _ in self.changed):
-            return self.next_due()
-        entries = [self.entries[name] for _, name in self.changed if name in self.entries]
-        return min((entry.expires for entry in entries), default=None)
+    def take_hint(self) -> int | None:
+        """The earliest moment that came in since the last call: looking at all that is there would cost too much."""
+        hint, self._hint = self._hint, None
+        return hint
+
+    def _note(self, due: int | None) -> None:
+        if due is not None and (self._hint is None or due < self._hint):
+            self._hint = due
+
+    def _timed(self, part: Part, name: str) -> Entry | LetGo | None:
+        return self.entries.get(name) if part is Part.ENTRY else self.let_go.get(name)
 
     def dump(self, part: Part, name: str) -> bytes | None:
         """A part for the table; None where it is gone."""
-        if part is Part.ENTRY:
-            entry = self.entries.get(name)
-            return None if entry is None else _json(entry)
-        found = self.found.get(tuple(json.loads(name)))
-        return None if found is None else _json(asdict(found))
+        if part is not Part.FOUND:
+            timed = self._timed(part, name)
+            return None if timed is None else msgspec.json.encode(timed)
+        found = self.found.get(_KEY.decode(name))
+        return None if found is None else msgspec.json.encode(found)
 
-    def load(self, part: Part, value: bytes) -> None:
-        """A part from the table."""
-        content = json.loads(value)
+    def load(self, part: Part, name: str, value: bytes) -> None:
+        """A part from the table. Raises msgspec.DecodeError where it is none."""
         if part is Part.ENTRY:
-            entry = Entry(*content)
-            self.add(entry._replace(key=tuple(entry.key)))
-            return
-        key, stage = tuple(content.pop("key")), Stage(content.pop("stage"))
-        self.found[key] = Found(key, stage, **content)
+            self.add(_ENTRY.decode(value))
+        elif part is Part.LET_GO:
+            self.let_go[name] = _LET_GO.decode(value)
+        else:
+            found = _FOUND.decode(value)
+            self.found[found.key] = found
+
+
+_ENTRY = msgspec.json.Decoder(Entry)
+_LET_GO = msgspec.json.Decoder(LetGo)
+_FOUND = msgspec.json.Decoder(Found)
+_KEY = msgspec.json.Decoder(Key)
 
 
 def _name(key: Key) -> str:
-    return json.dumps(key, separators=(",", ":"))
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
+    return msgspec.json.encode(key).decode()

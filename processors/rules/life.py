@@ -68,15 +68,23 @@ def begin(group: Group, found: Found, timestamp: int, clock_ms: int) -> list[Fin
 
 
 def extend(group: Group, found: Found, timestamp: int, clock_ms: int) -> list[Finding]:
-    """Its condition holds at ``timestamp`` too. A pending one may begin by that."""
-    found.first, found.last = min(found.first, timestamp), max(found.last, timestamp)
-    group.put(found)
-    rule = group.rule
+    """Its condition holds at ``timestamp`` too. A pending one may begin by that.
+
+    What is not newer keeps it standing no longer: it may be here for the second time.
+    """
+    if timestamp <= found.last:
+        if timestamp < found.first:
+            found.first = timestamp
+            group.put(found)
+        return []
+    found.last, rule = timestamp, group.rule
     if found.stage is Stage.STANDING:
         later = _end_ms(rule, found, clock_ms)
         found.due = later if found.due is None or later is None else max(found.due, later)
-    elif found.stage is Stage.PENDING and rule.kind is not Kind.ABSENCE and found.last >= found.since + rule.for_ms:
-        return begin(group, found, found.since + rule.for_ms, clock_ms)
+    group.put(found)
+    ripe_ms = found.since + rule.for_ms
+    if found.stage is Stage.PENDING and max(found.last, clock_ms) >= ripe_ms and _was_seen_to_last(rule, found):
+        return begin(group, found, ripe_ms, clock_ms)
     return []
 
 
@@ -88,6 +96,8 @@ def end(
     found.stage, found.due = Stage.OVER, clock_ms + REMEMBERED_MS
     found.summary, found.evidence = "", {}
     group.put(found)
+    if group.rule.clear is not None:
+        group.release_all(max(timestamp, clock_ms) + 2 * group.rule.correlation.timespan_ms)
     if not had_begun:
         return []
     told = {"since": found.since, **({"quiet_since": found.last} if evidence is None else evidence)}
@@ -116,21 +126,24 @@ def fall_due(group: Group, found: Found, clock_ms: int) -> list[Finding]:
 def _ripen(group: Group, found: Found, clock_ms: int) -> list[Finding]:
     """A pending finding begins where its condition was seen to hold until now; else it waits for one more sign, or ends."""
     rule = group.rule
-    ripe_ms = found.since + (rule.correlation.timespan_ms if rule.kind is Kind.ABSENCE else rule.for_ms)
-    slack_ms = _slack_ms(rule)
-    if slack_ms is None or (found.last > found.since and found.last >= ripe_ms - slack_ms):
-        return begin(group, found, found.due or ripe_ms, clock_ms)
-    found.due = found.last + slack_ms
+    if rule.kind is Kind.ABSENCE:
+        return begin(group, found, found.due or found.since, clock_ms)
+    if _was_seen_to_last(rule, found):
+        return begin(group, found, found.since + rule.for_ms, clock_ms)
+    found.due = found.last + (_slack_ms(rule) or 0)
     group.put(found)
     if found.due <= clock_ms:
         group.drop(found)
     return []
 
 
+def _was_seen_to_last(rule: Rule, found: Found) -> bool:
+    slack_ms = _slack_ms(rule)
+    return slack_ms is None or (found.last > found.since and found.last >= found.since + rule.for_ms - slack_ms)
+
+
 def _slack_ms(rule: Rule) -> int | None:
     """How long before the end of ``for`` the last sign may be; None where the condition holds until a signal ends it."""
-    if rule.kind is Kind.ABSENCE:
-        return None
     if rule.kind is not Kind.MATCH:
         return None if rule.clear else rule.correlation.timespan_ms
     return HEARTBEAT_SLACK_MS if rule.source == HEARTBEATS else None

@@ -136,5 +136,7 @@ class AbsenceWatch(Watch):
         candidate = telling.candidate(self.rule, group.values, signal, key, spans, evidence)
         findings = life.stand(group, candidate, seen.clock_ms)
         # What was spooled came late, and what is expected may still be on its way.
-        group.found[key].due = max(signal.timestamp, seen.clock_ms) + span_ms
+        found = group.found[key]
+        found.due = max(signal.timestamp, seen.clock_ms) + span_ms
+        group.put(found)
         return findings

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from processors.alerting.signals import HEARTBEATS, LIVENESS
+from processors.alerting.signals import HEARTBEATS, LIVENESS, SOURCES
 from processors.rules.language import CLIENT, Kind
 from processors.rules.selection import Selection
 
@@ -162,6 +162,9 @@ class RuleSet:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self.rules = tuple(rules)
         self._by_id = {rule.id: rule for rule in self.rules}
+        self._by_source: dict[str, tuple[Rule, ...]] = {
+            source: tuple(rule for rule in self.rules if source in rule.sources) for source in SOURCES
+        }
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule of an id."""
@@ -169,4 +172,4 @@ class RuleSet:
 
     def of_source(self, source: str) -> tuple[Rule, ...]:
         """The rules that look at a source."""
-        return tuple(rule for rule in self.rules if source in rule.sources)
+        return self._by_source[source]
