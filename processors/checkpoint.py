@@ -11,18 +11,33 @@ import struct
 from typing import NamedTuple
 
 from processors.liveness import HEARTBEAT, ONLINE, REPORTED, STATES, ClientState
-from processors.watermark import PartitionClock
+from processors.watermark import PartitionClock, Tick
 
 _LAST_SEEN = struct.Struct(">BBqqdqqqq")
 _VERSION = 1
 
 
 class Checkpoint(NamedTuple):
-    """A partition's clock, when its newest heartbeat came in and when its last blind span ended (ms, liveness clock)."""
+    """A partition's clock and what belongs to it; times in ms.
+
+    Attributes:
+        heard_ms: when the newest heartbeat came in, on the liveness clock.
+        blind_until_ms: the end of the last blind span.
+        offset: of the last tick that the clock knows, and ``newest_ms`` the highest time of any.
+    """
 
     clock: PartitionClock = PartitionClock()
     heard_ms: int = 0
     blind_until_ms: int = 0
+    offset: int = -1
+    newest_ms: int = 0
+
+    def knows(self, tick: Tick) -> bool:
+        """Whether the clock has this very tick: read again, it would seem to come from an edge that has ended or leapt.
+
+        The time is looked at too, since a topic that was made anew counts its offsets from 0.
+        """
+        return tick.offset <= self.offset and tick.timestamp <= self.newest_ms
 
 
 def clock_key(partition: int) -> bytes:
@@ -37,14 +52,8 @@ def clock_partition(key: bytes) -> int | None:
 
 def clock_value(checkpoint: Checkpoint) -> bytes:
     """A checkpoint as the table keeps it."""
-    clock, heard_ms, blind_until_ms = checkpoint
-    members = {
-        "watermark": clock.watermark_ms,
-        "ticks": clock.ticks,
-        "doubted": clock.doubted,
-        "heard": heard_ms,
-        "blind_until": blind_until_ms,
-    }
+    clock, *rest = checkpoint
+    members = {"watermark": clock.watermark_ms, "ticks": clock.ticks, "doubted": clock.doubted, "rest": rest}
     return json.dumps(members, separators=(",", ":")).encode()
 
 
@@ -52,7 +61,7 @@ def read_clock(value: bytes) -> Checkpoint:
     """The checkpoint of a value. Raises ValueError, KeyError for what is none."""
     members = json.loads(value)
     clock = PartitionClock(dict(members["ticks"]), members["watermark"], dict(members["doubted"]))
-    return Checkpoint(clock, members["heard"], members["blind_until"])
+    return Checkpoint(clock, *members["rest"])
 
 
 def last_seen_value(state: ClientState) -> bytes:

@@ -53,7 +53,8 @@ class FleetPartition:
     def __init__(self, limits: FleetLimits, restored: Restored = NOTHING) -> None:
         self._limits = limits
         self._kept = restored.checkpoint
-        self._clock, self._heard_ms, self._blind_until_ms = restored.checkpoint
+        self._restored = restored.checkpoint
+        self._clock, self._heard_ms, self._blind_until_ms, self._offset, self._newest_ms = restored.checkpoint
         known = self._clock.watermark_ms
         self._floor_ms = 0 if known is None else max(self._heard_ms + HEARD_STEP_MS, known)
         # A heartbeat's time by its edge is believed within these.
@@ -93,6 +94,9 @@ class FleetPartition:
 
     def tick(self, tick: Tick) -> tuple[list[Transition], BlindSpan | None]:
         """Take a tick into account; what the clock now changes, and the blind span that the tick ends."""
+        if self._restored.knows(tick):
+            return [], None
+        self._offset, self._newest_ms = tick.offset, max(self._newest_ms, tick.timestamp)
         before = self._clock.watermark_ms
         self._clock, blind = advance(self._clock, tick, self._limits.clock)
         if blind is not None:
@@ -121,9 +125,9 @@ class FleetPartition:
     def checkpoint(self) -> tuple[Checkpoint | None, dict[str, ClientState]]:
         """What is to be kept after a batch: the clock, None where it has not moved, and the clients whose turn it is."""
         seen = {client_id: state for client_id in self._rota.turns() if (state := self._clients.get(client_id))}
-        if self._clock == self._kept.clock and self._heard_ms <= self._kept.heard_ms + HEARD_STEP_MS:
+        if self._offset == self._kept.offset and self._heard_ms <= self._kept.heard_ms + HEARD_STEP_MS:
             return None, seen
-        self._kept = Checkpoint(self._clock, self._heard_ms, self._blind_until_ms)
+        self._kept = Checkpoint(self._clock, self._heard_ms, self._blind_until_ms, self._offset, self._newest_ms)
         return self._kept, seen
 
     @property

@@ -11,7 +11,7 @@ from processors import clones, direct_alerts, liveness
 from processors.alerts import Alert
 from processors.checkpoint import clock_key, clock_value, last_seen_value
 from processors.clones import Boots
-from processors.decoding import decoded
+from processors.decoding import numbered
 from processors.fleet import FleetLimits, FleetPartition
 from processors.liveness import Heartbeat, Transition
 from processors.liveness_recovery import Recovered, recovered
@@ -49,16 +49,16 @@ class LivenessAgent:
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
         """Take a batch into account. Raises DeliveryFailed."""
-        rows, dead = decoded(records, ("heartbeat", "tick"))
+        rows, dead = numbered(records, ("heartbeat", "tick"))
         fleet = self._partition(partition)
         batch: list[Heartbeat | Tick] = []
         doubles: list[Alert] = []
-        for name, record in rows:
-            if name == "heartbeat":
+        for offset, schema, record in rows:
+            if schema == "heartbeat":
                 batch.append(_heartbeat(record))
                 doubles += self._clone_of(record)
             else:
-                batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
+                batch.append(Tick(record["edge"], record["timestamp"], record["last"], offset))
         await self._outbox.write(dead)
         await self._alert(doubles)
         for step in steps(fleet, batch):

@@ -42,15 +42,16 @@ class PartitionClock:
 
 
 class Tick(NamedTuple):
-    """An edge's sign of life; after one with ``last`` nothing of it comes."""
+    """An edge's sign of life; after one with ``last`` nothing of it comes. ``offset``: where it stands in the partition."""
 
     edge: str
     timestamp: int
     last: bool = False
+    offset: int = -1
 
 
 def advance(clock: PartitionClock, tick: Tick, limits: ClockLimits) -> tuple[PartitionClock, BlindSpan | None]:
-    """Take a tick into account. The watermark never goes back; a redelivered tick changes nothing.
+    """Take a tick into account. The watermark never goes back.
 
     Silence is measured against the other edges' ticks, never against a clock of our own: where no edge ticks, the
     watermark stands still, and lag looks like nothing at all.
