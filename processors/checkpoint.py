@@ -11,7 +11,7 @@ import struct
 from typing import NamedTuple
 
 from processors.liveness import HEARTBEAT, ONLINE, REPORTED, STATES, ClientState
-from processors.watermark import PartitionClock, Tick
+from processors.watermark import PartitionClock
 
 _LAST_SEEN = struct.Struct(">BBqqdqqqq")
 _VERSION = 1
@@ -23,7 +23,7 @@ class Checkpoint(NamedTuple):
     Attributes:
         heard_ms: when the newest heartbeat came in, on the liveness clock.
         blind_until_ms: the end of the last blind span.
-        offset: of the last tick that the clock knows, and ``newest_ms`` the highest time of any.
+        offset: of the last record that was taken into account, and ``newest_ms`` the highest time of any.
     """
 
     clock: PartitionClock = PartitionClock()
@@ -32,12 +32,13 @@ class Checkpoint(NamedTuple):
     offset: int = -1
     newest_ms: int = 0
 
-    def knows(self, tick: Tick) -> bool:
-        """Whether the clock has this very tick: read again, it would seem to come from an edge that has ended or leapt.
+    def covers(self, offset: int, time_ms: int) -> bool:
+        """Whether a record was taken into account before this was written, after all that the record led to.
 
-        The time is looked at too, since a topic that was made anew counts its offsets from 0.
+        Read again, a tick may seem to come from an edge that has ended, and a heartbeat from before a reboot to be news. The
+        time is looked at too, since a topic that was made anew counts its offsets from 0.
         """
-        return tick.offset <= self.offset and tick.timestamp <= self.newest_ms
+        return offset <= self.offset and time_ms <= self.newest_ms
 
 
 def clock_key(partition: int) -> bytes:

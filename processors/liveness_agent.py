@@ -53,15 +53,15 @@ class LivenessAgent:
         fleet = self._partition(partition)
         batch: list[Heartbeat | Tick] = []
         doubles: list[Alert] = []
-        for offset, schema, record in rows:
+        for _, schema, record in rows:
             if schema == "heartbeat":
                 batch.append(_heartbeat(record))
                 doubles += self._clone_of(record)
             else:
-                batch.append(Tick(record["edge"], record["timestamp"], record["last"], offset))
+                batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
         await self._outbox.write(dead)
         await self._alert(doubles)
-        for step in steps(fleet, batch):
+        for step in steps(fleet, batch, [row.offset for row in rows]):
             await self._write(partition, step)
 
     def registered(self, partition: int, client: Mapping[str, Any]) -> None:

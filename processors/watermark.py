@@ -42,12 +42,11 @@ class PartitionClock:
 
 
 class Tick(NamedTuple):
-    """An edge's sign of life; after one with ``last`` nothing of it comes. ``offset``: where it stands in the partition."""
+    """An edge's sign of life; after one with ``last`` nothing of it comes."""
 
     edge: str
     timestamp: int
     last: bool = False
-    offset: int = -1
 
 
 def advance(clock: PartitionClock, tick: Tick, limits: ClockLimits) -> tuple[PartitionClock, BlindSpan | None]:

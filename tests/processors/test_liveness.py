@@ -35,7 +35,6 @@ class Fleet:
 
     def __init__(self, restored: Restored = NOTHING) -> None:
         self.partition = FleetPartition(LIMITS, restored)
-        self.offset = restored.checkpoint.offset
         self.seen: list[Transition] = []
 
     def beat(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -43,8 +42,7 @@ class Fleet:
         return self._keep([found] if found else [])
 
     def tick(self, at: int) -> list[str]:
-        self.offset += 1
-        return self._keep(self.partition.tick(Tick(EDGE, at, offset=self.offset))[0])
+        return self._keep(self.partition.tick(Tick(EDGE, at))[0])
 
     def untold(self) -> list[str]:
         return self._keep(self.partition.untold())
@@ -313,7 +311,7 @@ def test_the_heap_does_not_grow_with_what_a_client_does() -> None:
 def restored(fleet: Fleet) -> Restored:
     """What is kept of it."""
     newest = {each.client_id: liveness.to_record(each) for each in fleet.seen}
-    checkpoint, seen = fleet.partition.checkpoint()
+    checkpoint, seen = fleet.partition.checkpoint(0)
     return Restored([liveness.from_record(record) for record in newest.values()], seen, checkpoint or Checkpoint())
 
 

@@ -62,5 +62,4 @@ def _registrations(random: Random, name: str) -> list[tuple[int, Registered]]:
 
 def _merged(entries: list[tuple[int, Heartbeat | Tick]], said: list[tuple[int, Registered]]) -> Log:
     both: list[tuple[int, Record]] = [*said, *entries]
-    log = [record for _, record in sorted(both, key=lambda each: each[0])]
-    return [record._replace(offset=at) if isinstance(record, Tick) else record for at, record in enumerate(log)]
+    return [record for _, record in sorted(both, key=lambda each: each[0])]

@@ -89,7 +89,7 @@ class Worker:
             batch = _batch(log, position, self.random.randint(1, largest))
             dies = position < len(log) * 0.6 and self.random.random() < self.crash
             try:
-                self._take(fleet, batch, dies)
+                self._take(fleet, batch, position, dies=dies)
             except Crashed:
                 self.crashes += 1
                 return committed
@@ -98,11 +98,12 @@ class Worker:
                 committed = position
         return position
 
-    def _take(self, fleet: FleetPartition, batch: Log, dies: bool) -> None:
+    def _take(self, fleet: FleetPartition, batch: Log, position: int, *, dies: bool) -> None:
         if isinstance(batch[0], Registered):
             self._register(fleet, batch[0])
             return
-        for step in steps(fleet, [each for each in batch if isinstance(each, Heartbeat | Tick)]):
+        records = [each for each in batch if isinstance(each, Heartbeat | Tick)]
+        for step in steps(fleet, records, range(position, position + len(records))):
             writes = list(_writes(step))
             if dies and self.random.random() < 0.3:
                 for write in self.random.sample(writes, self.random.randrange(len(writes) + 1)):
