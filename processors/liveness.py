@@ -56,7 +56,7 @@ class ClientState(NamedTuple):
     """What is known of a client.
 
     ``last_heartbeat`` is when the edge accepted the newest heartbeat, ``heartbeat_timestamp`` its time by the client and
-    ``uptime`` what it said in s (None where that is not known). ``since`` is when the client came into the state. Times in ms.
+    ``uptime`` what it said in s (None for unknown). ``since`` is when the client came into the state. Times in ms.
     """
 
     state: str

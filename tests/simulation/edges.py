@@ -45,7 +45,8 @@ def edges(random: Random, partitions: int) -> list[Edge]:
 
 
 def _lives(random: Random, name: str, skew: int, partitions: int) -> list[Edge]:
-    begins, lives = START_MS, []
+    lives: list[Edge] = []
+    begins = START_MS
     while begins < END_MS:
         restarts = random.random() < 0.4 and begins < START_MS + ACTIVE_MS
         ends = begins + random.randrange(1_000, ACTIVE_MS) if restarts else END_MS + 1

@@ -1,4 +1,4 @@
-"""What lies between a sender and a receiver: delay, loss, duplicates, and so another order. Seeded, without a clock of its own."""
+"""What lies between a sender and a receiver: delay, loss, duplicates, and so another order. Seeded, with no clock."""
 
 from __future__ import annotations
 

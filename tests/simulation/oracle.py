@@ -99,9 +99,7 @@ class Oracle:
             since = known.since
             if beat.status == "maintenance":
                 reason = known.reason
-        new = Client(
-            beat.status, reason, last, beat.timestamp, uptime, interval, since, beat.maintenance_ms, beat.gone_ms
-        )
+        new = Client(beat.status, reason, last, beat.timestamp, uptime, interval, since, beat.maintenance_ms, beat.gone_ms)
         self.clients[beat.client_id] = new
         self.deadlines.append((beat.client_id, position, last + 3 * interval + GRACE_MS))
         self.expected.pop(beat.client_id, None)

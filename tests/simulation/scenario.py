@@ -14,7 +14,7 @@ from tests.simulation.network import a_network
 
 
 class Registered(NamedTuple):
-    """The registry has taken a client, or (``revoked``) taken it back. It stands in the log where the processor hears of it."""
+    """The registry has taken a client, or taken it back. It stands in the log where the processor hears of it."""
 
     client_id: str
     at: int

@@ -15,6 +15,8 @@ from tests.simulation.limits import LIMITS
 from tests.simulation.scenario import Log, Registered
 
 Write = tuple[str, object]
+CRASHES_WITHIN = 0.6
+"""In this part of the log; the rest is quiet, and read without a crash."""
 
 
 class Crashed(Exception):
@@ -23,9 +25,13 @@ class Crashed(Exception):
 
 @dataclass(slots=True)
 class Kafka:
-    """What survives a worker: the topics that it writes and the tables that it restores."""
+    """What survives a worker: the topics that it writes and the tables that it restores.
+
+    ``believed`` is what the readers of the topic think of each client.
+    """
 
     told: list[Transition] = field(default_factory=list)
+    believed: dict[str, tuple[str, str]] = field(default_factory=dict)
     spans: list[BlindSpan] = field(default_factory=list)
     persisted: list[Transition] = field(default_factory=list)
     transitions: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -39,12 +45,18 @@ class Kafka:
             (self.told if kind == "told" else self.persisted).append(value)
             if kind == "persisted":
                 self.transitions[value.client_id] = to_record(value)
+            else:
+                self.believed[value.client_id] = value.current.state, value.current.reason
         elif isinstance(value, BlindSpan):
             self.spans.append(value)
         elif isinstance(value, bytes) and kind == "clock":
             self.clock = value
         elif isinstance(value, bytes):
             self.seen[kind] = value
+
+    def known(self) -> dict[str, tuple[object, object]]:
+        """The state and its reason of each client, as persisted."""
+        return {name: (record["state"], record["reason"]) for name, record in self.transitions.items()}
 
     def register(self, record: Registered) -> None:
         if record.revoked:
@@ -68,12 +80,17 @@ class Kafka:
 
 @dataclass(slots=True)
 class Worker:
-    """``crash``: how likely a batch is the last of a worker. The last part of the log, which is quiet, is read without a crash."""
+    """``crash``: how likely a batch is the last of a worker. ``furthest``: how far any worker has come.
+
+    ``faults``: what readers of the topic believed wrongly once all that was read was told.
+    """
 
     random: Random
     kafka: Kafka
     crash: float
     crashes: int = 0
+    furthest: int = 0
+    faults: list[str] = field(default_factory=list)
 
     def run(self, log: Log) -> None:
         """Read the log to its end, however many workers that takes."""
@@ -87,16 +104,25 @@ class Worker:
         largest = self.random.choice((3, 30, 200))
         while position < len(log):
             batch = _batch(log, position, self.random.randint(1, largest))
-            dies = position < len(log) * 0.6 and self.random.random() < self.crash
+            dies = position < len(log) * CRASHES_WITHIN and self.random.random() < self.crash
             try:
                 self._take(fleet, batch, position, dies=dies)
             except Crashed:
                 self.crashes += 1
+                self.furthest = max(self.furthest, position + len(batch))
                 return committed
             position += len(batch)
+            self._has_come_to(position)
             if self.random.random() < 0.6:
                 committed = position
         return position
+
+    def _has_come_to(self, position: int) -> None:
+        if position <= self.furthest:
+            return
+        self.furthest = position
+        if self.crash and self.kafka.believed != self.kafka.known():
+            self.faults.append(f"at {position} readers believe {self.kafka.believed}, not {self.kafka.known()}")
 
     def _take(self, fleet: FleetPartition, batch: Log, position: int, *, dies: bool) -> None:
         if isinstance(batch[0], Registered):
