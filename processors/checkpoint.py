@@ -18,11 +18,27 @@ _VERSION = 1
 
 
 class Checkpoint(NamedTuple):
-    """A partition's clock, when its newest heartbeat came in and when its last blind span ended (ms, liveness clock)."""
+    """A partition's clock and what belongs to it; times in ms.
+
+    Attributes:
+        heard_ms: when the newest heartbeat came in, on the liveness clock.
+        blind_until_ms: the end of the last blind span.
+        offset: of the last record that was taken into account, and ``newest_ms`` the highest time of any.
+    """
 
     clock: PartitionClock = PartitionClock()
     heard_ms: int = 0
     blind_until_ms: int = 0
+    offset: int = -1
+    newest_ms: int = 0
+
+    def covers(self, offset: int, time_ms: int) -> bool:
+        """Whether a record was taken into account before this was written, after all that the record led to.
+
+        Read again, a tick may seem to come from an edge that has ended, and a heartbeat from before a reboot to be news. The
+        time is looked at too, since a topic that was made anew counts its offsets from 0.
+        """
+        return offset <= self.offset and time_ms <= self.newest_ms
 
 
 def clock_key(partition: int) -> bytes:
@@ -37,14 +53,8 @@ def clock_partition(key: bytes) -> int | None:
 
 def clock_value(checkpoint: Checkpoint) -> bytes:
     """A checkpoint as the table keeps it."""
-    clock, heard_ms, blind_until_ms = checkpoint
-    members = {
-        "watermark": clock.watermark_ms,
-        "ticks": clock.ticks,
-        "doubted": clock.doubted,
-        "heard": heard_ms,
-        "blind_until": blind_until_ms,
-    }
+    clock, *rest = checkpoint
+    members = {"watermark": clock.watermark_ms, "ticks": clock.ticks, "doubted": clock.doubted, "rest": rest}
     return json.dumps(members, separators=(",", ":")).encode()
 
 
@@ -52,7 +62,7 @@ def read_clock(value: bytes) -> Checkpoint:
     """The checkpoint of a value. Raises ValueError, KeyError for what is none."""
     members = json.loads(value)
     clock = PartitionClock(dict(members["ticks"]), members["watermark"], dict(members["doubted"]))
-    return Checkpoint(clock, members["heard"], members["blind_until"])
+    return Checkpoint(clock, *members["rest"])
 
 
 def last_seen_value(state: ClientState) -> bytes:

@@ -44,7 +44,7 @@ NOTHING = Restored()
 
 
 class FleetPartition:
-    """In-memory state of one partition.
+    """In-memory state of one partition. ``restored``: the checkpoint that it began with.
 
     Heartbeats after what was restored are unknown, so each client gets a fresh deadline, counted from the newest heartbeat
     that the former worker can have seen, or from the first tick where that is not known either.
@@ -53,7 +53,8 @@ class FleetPartition:
     def __init__(self, limits: FleetLimits, restored: Restored = NOTHING) -> None:
         self._limits = limits
         self._kept = restored.checkpoint
-        self._clock, self._heard_ms, self._blind_until_ms = restored.checkpoint
+        self.restored = restored.checkpoint
+        self._clock, self._heard_ms, self._blind_until_ms, _, self._newest_ms = restored.checkpoint
         known = self._clock.watermark_ms
         self._floor_ms = 0 if known is None else max(self._heard_ms + HEARD_STEP_MS, known)
         # A heartbeat's time by its edge is believed within these.
@@ -78,6 +79,8 @@ class FleetPartition:
     def heartbeat(self, beat: Heartbeat) -> Transition | None:
         """Take a heartbeat into account; a transition where it changes the client's liveness."""
         client_id, heard_ms = beat.client_id, beat.received_at
+        if heard_ms > self._newest_ms:
+            self._newest_ms = heard_ms
         if heard_ms < self._earliest_ms:
             heard_ms = self._earliest_ms
         elif heard_ms > self._latest_ms:
@@ -93,6 +96,7 @@ class FleetPartition:
 
     def tick(self, tick: Tick) -> tuple[list[Transition], BlindSpan | None]:
         """Take a tick into account; what the clock now changes, and the blind span that the tick ends."""
+        self._newest_ms = max(self._newest_ms, tick.timestamp)
         before = self._clock.watermark_ms
         self._clock, blind = advance(self._clock, tick, self._limits.clock)
         if blind is not None:
@@ -118,12 +122,15 @@ class FleetPartition:
         """How far the partition has proved to have seen; None before the first tick."""
         return self._clock.watermark_ms
 
-    def checkpoint(self) -> tuple[Checkpoint | None, dict[str, ClientState]]:
-        """What is to be kept after a batch: the clock, None where it has not moved, and the clients whose turn it is."""
+    def checkpoint(self, offset: int) -> tuple[Checkpoint | None, dict[str, ClientState]]:
+        """What is to be kept after a batch that ends at the offset: the clients whose turn it is, and the clock.
+
+        None in place of the clock where it has not moved.
+        """
         seen = {client_id: state for client_id in self._rota.turns() if (state := self._clients.get(client_id))}
         if self._clock == self._kept.clock and self._heard_ms <= self._kept.heard_ms + HEARD_STEP_MS:
             return None, seen
-        self._kept = Checkpoint(self._clock, self._heard_ms, self._blind_until_ms)
+        self._kept = Checkpoint(self._clock, self._heard_ms, self._blind_until_ms, offset, self._newest_ms)
         return self._kept, seen
 
     @property

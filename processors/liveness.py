@@ -56,7 +56,7 @@ class ClientState(NamedTuple):
     """What is known of a client.
 
     ``last_heartbeat`` is when the edge accepted the newest heartbeat, ``heartbeat_timestamp`` its time by the client and
-    ``uptime`` what it said in s (None after a restart). ``since`` is when the client came into the state. Times in ms.
+    ``uptime`` what it said in s (None for unknown). ``since`` is when the client came into the state. Times in ms.
     """
 
     state: str
@@ -128,8 +128,9 @@ def on_heartbeat(state: ClientState | None, beat: Heartbeat, heard_ms: int) -> t
     What is no duplicate: a heartbeat that is newer by the client's clock, or an older one of a client whose clock was set
     back: its uptime is greater than the last one's, and by no more than the time that went by. So somebody who repeats
     recorded heartbeats, as they were or mixed, changes nothing: what he has of this boot has no greater uptime, and what he
-    has of an earlier, longer one has a far greater. Where nothing bears that out (the uptime is unknown after a restart, or
-    both boots are younger than a minute) the edge's freshness check bounds it: nothing older than 5 minutes comes in at all.
+    has of an earlier, longer one has a far greater. Where nothing bears that out (after a restart what is known may be some
+    heartbeats old; both boots may be younger than a minute) the edge's freshness check bounds it: nothing older than 5
+    minutes comes in at all.
 
     Args:
         heard_ms: when it came in, on the liveness clock.
@@ -206,6 +207,7 @@ def to_record(transition: Transition) -> dict[str, Any]:
         "since": current.since,
         "maintenance_ms": current.maintenance_ms,
         "gone_ms": current.gone_ms,
+        "uptime": current.uptime,
     }
 
 
@@ -220,6 +222,7 @@ def from_record(record: Mapping[str, Any]) -> Transition:
         record["timestamp"] if record["since"] is None else record["since"],
         record["maintenance_ms"],
         record["gone_ms"],
+        record["uptime"],
     )
     previous = None if record["previous_state"] is None else current._replace(state=record["previous_state"])
     return Transition(record["client_id"], previous, current, record["timestamp"], record["deadline"], record["watermark"])

@@ -12,7 +12,7 @@ from processors.alerting.lookout import Lookout
 from processors.alerting.signals import Signal
 from processors.checkpoint import clock_key, clock_value, last_seen_value
 from processors.clones import Boots
-from processors.decoding import decoded
+from processors.decoding import numbered
 from processors.fleet import FleetLimits, FleetPartition
 from processors.liveness import Heartbeat, Transition
 from processors.liveness_recovery import Recovered, recovered
@@ -53,18 +53,18 @@ class LivenessAgent:
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
         """Take a batch into account. Raises DeliveryFailed."""
-        rows, dead = decoded(records, ("heartbeat", "tick"))
+        rows, dead = numbered(records, ("heartbeat", "tick"))
         fleet = self._partition(partition)
         batch: list[Heartbeat | Tick] = []
         seen: list[Signal] = []
-        for name, record in rows:
-            if name == "heartbeat":
+        for _, schema, record in rows:
+            if schema == "heartbeat":
                 batch.append(_heartbeat(record))
                 seen += self._look(record)
             else:
                 batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
         await self._outbox.write([*dead, *map(signalling, seen)])
-        for step in steps(fleet, batch):
+        for step in steps(fleet, batch, [row.offset for row in rows]):
             await self._write(partition, step)
         await self._tell_watermark(partition, fleet)
 

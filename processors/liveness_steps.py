@@ -11,7 +11,7 @@ the batch is read again:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from processors.checkpoint import Checkpoint
@@ -31,8 +31,11 @@ class Step(NamedTuple):
     seen: Mapping[str, ClientState] = {}
 
 
-def steps(fleet: FleetPartition, batch: Iterable[Heartbeat | Tick]) -> Iterator[Step]:
-    """Take a batch into account; the steps that it leads to, none of them empty."""
+def steps(fleet: FleetPartition, batch: Sequence[Heartbeat | Tick], offsets: Sequence[int]) -> Iterator[Step]:
+    """Take a batch into account; the steps that it leads to, none of them empty. ``offsets`` are those of its records."""
+    last = offsets[-1] if offsets else fleet.restored.offset
+    if offsets and offsets[0] <= fleet.restored.offset:
+        batch = [each for each, at in zip(batch, offsets, strict=True) if not fleet.restored.covers(at, _time_ms(each))]
     transitions = fleet.untold()
     spans: list[BlindSpan] = []
     for each in batch:
@@ -44,7 +47,11 @@ def steps(fleet: FleetPartition, batch: Iterable[Heartbeat | Tick]) -> Iterator[
         due, blind = fleet.tick(each)
         transitions += due
         spans += [blind] if blind else []
-    return _ordered(transitions, spans, *fleet.checkpoint())
+    return _ordered(transitions, spans, *fleet.checkpoint(last))
+
+
+def _time_ms(each: Heartbeat | Tick) -> int:
+    return each.received_at if isinstance(each, Heartbeat) else each.timestamp
 
 
 def _ordered(

@@ -50,7 +50,7 @@ class Tick(NamedTuple):
 
 
 def advance(clock: PartitionClock, tick: Tick, limits: ClockLimits) -> tuple[PartitionClock, BlindSpan | None]:
-    """Take a tick into account. The watermark never goes back; a redelivered tick changes nothing.
+    """Take a tick into account. The watermark never goes back.
 
     Silence is measured against the other edges' ticks, never against a clock of our own: where no edge ticks, the
     watermark stands still, and lag looks like nothing at all.

@@ -117,6 +117,12 @@ class Lab:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def farewell(self, edge: str) -> None:
+        """The edge's last tick in every partition."""
+        value = codec.encode("tick", {"edge": edge, "timestamp": now_ms(), "sequence": 0, "last": True})
+        for partition in range(HEARTBEATS.partitions):
+            await self.producer.send_and_wait(HEARTBEATS.name, value, partition=partition)
+
     def raw(self, topic: Topic) -> list[ConsumerRecord]:
         return self._seen[topic.name]
 

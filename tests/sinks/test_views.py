@@ -136,6 +136,38 @@ def test_availability_is_the_share_of_time_online(warehouse: Warehouse) -> None:
     assert (day["online_s"], day["offline_s"], day["maintenance_s"]) == (12 * 3600, 6 * 3600, 6 * 3600)
 
 
+def test_late_counts_as_online_and_gone_as_nothing(warehouse: Warehouse) -> None:
+    yesterday = now_ms() // DAY_MS * DAY_MS - DAY_MS
+    states = [("online", 0), ("late", 6 * HOUR_MS), ("offline", 8 * HOUR_MS), ("gone", 16 * HOUR_MS), ("online", DAY_MS)]
+    warehouse.fill(
+        "liveness_transitions", "liveness", *(liveness("v-late", state, timestamp=yesterday + at) for state, at in states)
+    )
+    day = warehouse.one(
+        "SELECT online_s, offline_s, gone_s, availability FROM availability WHERE client_id = 'v-late' ORDER BY day LIMIT 1"
+    )
+    assert (day["online_s"], day["offline_s"], day["gone_s"]) == (8 * 3600, 8 * 3600, 8 * 3600)
+    assert day["availability"] == pytest.approx(1 / 2)
+
+
+def test_the_fleet_says_since_when_and_why(warehouse: Warehouse) -> None:
+    at = now_ms() - 60_000
+    warehouse.fill("clients", "client", client("v-since"), client("v-unsaid"))
+    warehouse.fill(
+        "liveness_transitions",
+        "liveness",
+        liveness("v-since", "maintenance", timestamp=at, since=at, reason="reported"),
+        liveness("v-since", "maintenance", timestamp=at + 5_000, since=at, reason="maintenance_expired"),
+        liveness("v-unsaid", "late", timestamp=at, since=None, reason="late"),
+    )
+    fleet = "SELECT state, state_reason, toUnixTimestamp64Milli(assumeNotNull(state_since)) AS since FROM fleet_now"
+    assert warehouse.one(f"{fleet} WHERE client_id = 'v-since'") == {
+        "state": "maintenance",
+        "state_reason": "maintenance_expired",
+        "since": at,
+    }
+    assert warehouse.one(f"{fleet} WHERE client_id = 'v-unsaid'") == {"state": "late", "state_reason": "late", "since": at}
+
+
 def test_an_alert_is_one_line_from_firing_to_resolved(warehouse: Warehouse) -> None:
     at = now_ms()
     firing, resolved = (
