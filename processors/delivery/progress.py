@@ -1,4 +1,4 @@
-"""Which offsets may be committed: those before the oldest record that is not done. Records of a partition end in any order."""
+"""Which offsets may be committed: those before the oldest record that is not done. Records end in any order."""
 
 from __future__ import annotations
 

@@ -27,7 +27,9 @@ from processors.delivery.receivers import (
     OCSF,
     SCHEMES,
     SYSLOG,
+    TIMEOUT_S,
     WEBHOOK,
+    Filters,
     Receiver,
 )
 from processors.delivery.signing import parse_secret
@@ -82,11 +84,11 @@ def _receiver(fields: Fields, secrets: _Secrets) -> Receiver:
         url=_address(fields, kind),
         secrets=secrets.read(fields, kind),
         format=(fields.text("format", among=FORMATS) if kind == WEBHOOK else None) or OCSF,
-        timeout_s=fields.number("timeout_s", 0.1, 120) or Receiver.__dataclass_fields__["timeout_s"].default,
+        timeout_s=fields.number("timeout_s", 0.1, 120) or TIMEOUT_S,
         give_up_after_s=DAY_S if give_up_ms is None else give_up_ms / 1000,
         ca_file=_ca_file(fields, secrets.directory),
         generator_url=_generator_url(fields) if kind == ALERTMANAGER else None,
-        **_filters(fields, kind),
+        filters=_filters(fields, kind),
     )
     fields.end()
     return receiver
@@ -99,16 +101,16 @@ def _name(fields: Fields) -> str:
     return name
 
 
-def _filters(fields: Fields, kind: str) -> dict[str, object]:
+def _filters(fields: Fields, kind: str) -> Filters:
     value = fields.take("filters")
     if value is None:
-        return {}
+        return Filters()
     filters = fields.inner(value, "filters")
     severity = filters.text("severity", among=SEVERITIES) or SEVERITIES[0]
     rules = filters.texts("rules")
     statuses = filters.texts("statuses", among=STATUSES) if kind != ALERTMANAGER else ()
     filters.end()
-    return {"least_severity": severity, "rules": rules, "statuses": statuses or STATUSES}
+    return Filters(severity, rules, statuses or STATUSES)
 
 
 def _address(fields: Fields, kind: str) -> str:
