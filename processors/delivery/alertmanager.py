@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from processors.delivery.alert import RESOLVED, Alert
+from processors.delivery.receivers import Filters
 
 RESEND_S = 60.0
 LASTS_MS = 5 * 60_000
@@ -30,37 +31,56 @@ class Firing(NamedTuple):
 
 
 class FiringBook:
-    """The alerts that fire, at most ``most``: where there are more, the one that is silent for longest is not sent again."""
+    """The alerts of a receiver that fire, at most ``most``: of more, the one silent for longest is not sent again."""
 
-    def __init__(self, most: int = MOST_FIRING) -> None:
+    def __init__(self, filters: Filters, most: int = MOST_FIRING) -> None:
+        self._filters = filters
         self._most = most
         self._firing: dict[str, Firing] = {}
 
     def __len__(self) -> int:
         return len(self._firing)
 
-    def apply(self, alert: Alert) -> Firing:
-        """Note what an alert says now, and return what it has been. What is suppressed or resolved is not kept."""
+    def concerns(self, alert: Alert) -> bool:
+        """Whether the receiver is to hear of it: also what the filters would leave out, once it heard of the alert."""
+        return not alert.suppressed_by and (alert.alert_id in self._firing or self._filters.passes(alert))
+
+    def note(self, alert: Alert) -> Firing:
+        """What an alert has been and is now. An end stays noted, and is not sent again, until it is settled."""
         before = self._firing.pop(alert.alert_id, None)
-        firing = Firing(before.first if before else alert, alert)
-        if alert.status != RESOLVED and not alert.suppressed_by:
-            self._firing[alert.alert_id] = firing
-            if len(self._firing) > self._most:
-                del self._firing[next(iter(self._firing))]
+        firing = self._firing[alert.alert_id] = Firing(before.first if before else alert, alert)
+        if len(self._firing) > self._most:
+            del self._firing[next(iter(self._firing))]
         return firing
+
+    def settle(self, alert: Alert) -> None:
+        """Forget an alert that ended, or of which nobody is to be told any more."""
+        if _is_over(alert):
+            self._firing.pop(alert.alert_id, None)
+
+    def restore(self, alert: Alert) -> None:
+        """Note what the receiver was told before a restart."""
+        if self.concerns(alert):
+            self.note(alert)
+        self.settle(alert)
 
     def clear(self) -> None:
         """Forget all."""
         self._firing.clear()
 
     def chunks(self, size: int) -> Iterable[list[str]]:
-        """The ids of all that fire now, in groups."""
+        """The ids of all that is noted now, in groups."""
         ids = list(self._firing)
         return (ids[start : start + size] for start in range(0, len(ids), size))
 
     def still(self, ids: Iterable[str]) -> list[Firing]:
-        """Those of them that still fire."""
-        return [self._firing[alert_id] for alert_id in ids if alert_id in self._firing]
+        """Those of them that fire."""
+        found = [self._firing[alert_id] for alert_id in ids if alert_id in self._firing]
+        return [firing for firing in found if not _is_over(firing.last)]
+
+
+def _is_over(alert: Alert) -> bool:
+    return alert.status == RESOLVED or bool(alert.suppressed_by)
 
 
 def postable(firing: Firing, now_ms: int, generator_url: str | None = None) -> dict[str, Any]:
