@@ -74,7 +74,7 @@ class _Stream:
         _, writer = self._open = await self._connection()
         writer.write(syslog.framed(message))
         await writer.drain()
-        while _unacknowledged(writer):
+        while _unacknowledged(writer):  # noqa: ASYNC110 - the kernel tells nobody when that changes
             await asyncio.sleep(_POLL_S)
         return "acknowledged by TCP"
 
