@@ -71,38 +71,40 @@ def load(path: Path, faults: Faults) -> Value:
 def parse(content: bytes, faults: Faults) -> Value:
     """The document of these bytes. Raises YamlInvalid."""
     try:
-        events = list(yaml.parse(content, yaml.SafeLoader))
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            [line] = [event.start_mark.line + 1 for event in events if isinstance(event, yaml.AliasEvent)][:1]
-            faults.add(line, "aliases are not taken: write the value out")
-        elif (node := yaml.compose(content, yaml.SafeLoader)) is not None:
-            return _value(node, faults, 0)
-        else:
-            return Value(1, None)
+        _refuse_what_grows(content, faults)
+        node = yaml.compose(content, yaml.SafeLoader)
+        return _value(node, faults) if node is not None else Value(1, None)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         faults.add(line, f"not YAML: {error.problem or type(error).__name__}")
     except (yaml.YAMLError, UnicodeDecodeError):
         faults.add(1, "not YAML: it has characters that YAML does not")
-    except RecursionError:
-        faults.add(1, "nested too deeply")
     faults.raise_any()
     raise AssertionError("unreachable: a fault was added")
 
 
-def _value(node: yaml.Node, faults: Faults, depth: int) -> Value:
+def _refuse_what_grows(content: bytes, faults: Faults) -> None:
+    """Stop at the first event of what would cost more time or memory than its bytes. Raises YamlInvalid."""
+    depth = 0
+    for event in yaml.parse(content, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            faults.add(event.start_mark.line + 1, "aliases are not taken: write the value out")
+        if depth > _MOST_DEPTH:
+            faults.add(event.start_mark.line + 1, "nested too deeply")
+        faults.raise_any()
+
+
+def _value(node: yaml.Node, faults: Faults) -> Value:
     line = node.start_mark.line + 1
-    if depth > _MOST_DEPTH:
-        faults.add(line, "nested too deeply")
-        return Value(line, None)
     if isinstance(node, yaml.MappingNode):
-        return Value(line, _mapping(node, faults, depth))
+        return Value(line, _mapping(node, faults))
     if isinstance(node, yaml.SequenceNode):
-        return Value(line, [_value(item, faults, depth + 1) for item in node.value])
+        return Value(line, [_value(item, faults) for item in node.value])
     return Value(line, _scalar(node, faults))
 
 
-def _mapping(node: yaml.MappingNode, faults: Faults, depth: int) -> dict[str, Value]:
+def _mapping(node: yaml.MappingNode, faults: Faults) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, item in node.value:
         line = key.start_mark.line + 1
@@ -111,7 +113,7 @@ def _mapping(node: yaml.MappingNode, faults: Faults, depth: int) -> dict[str, Va
         elif key.value in found:
             faults.add(line, f"{key.value!r} stands here for the second time")
         else:
-            found[key.value] = _value(item, faults, depth + 1)
+            found[key.value] = _value(item, faults)
     return found
 
 

@@ -83,7 +83,10 @@ class Courier:
             self._not_before_s = self._now_s() + min(error.retry_after_s, LONGEST_WAIT_S)
 
     async def _until_welcome(self) -> None:
-        while (rest_s := self._not_before_s - self._now_s()) > 0:
+        while True:
+            rest_s = self._not_before_s - self._now_s()
+            if rest_s <= 0:
+                return
             await asyncio.sleep(rest_s)
 
     def _now_s(self) -> float:

@@ -14,7 +14,7 @@ DEAD = Counter("viworks_delivery_dead", "Records that went to the dead letters."
 """Refused, given up, or no alerts at all."""
 
 RESENT = Counter(
-    "viworks_delivery_resent", "Rounds in which Alertmanager was told again what fires.", ["receiver", "outcome"]
+    "viworks_delivery_resent", "Rounds that told Alertmanager again what fires.", ["receiver", "outcome"]
 )
 """``ok`` or ``failed``."""
 

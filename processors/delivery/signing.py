@@ -6,7 +6,6 @@ Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 from collections.abc import Sequence
 
@@ -20,7 +19,7 @@ def parse_secret(text: str) -> bytes:
         raise ValueError(f"a secret does not begin with {PREFIX}")
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError("a secret is not in base64") from None
     if not LEAST_BYTES <= len(key) <= MOST_BYTES:
         raise ValueError(f"a secret has not {LEAST_BYTES} to {MOST_BYTES} bytes")

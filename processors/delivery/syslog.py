@@ -10,6 +10,7 @@ _FACILITY = 4  # security and authorization messages
 _SEVERITIES = {"critical": 2, "high": 3, "medium": 4, "low": 5, "info": 6}
 _BOM = b"\xef\xbb\xbf"
 _NOT_PRINTABLE = re.compile(r"[^\x21-\x7e]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SD_SPECIAL = re.compile(r'(["\\\]])')
 
 
@@ -29,7 +30,7 @@ def framed(one: bytes) -> bytes:
 
 def sd_value(text: str) -> str:
     """A parameter's value of structured data (RFC 5424, 6.3.3)."""
-    return _SD_SPECIAL.sub(r"\\\1", text)
+    return _SD_SPECIAL.sub(r"\\\1", _CONTROL.sub("_", text))
 
 
 def _name(text: str, most: int) -> str:
