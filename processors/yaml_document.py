@@ -128,8 +128,8 @@ def _scalar(node: yaml.Node, faults: Faults) -> Scalar:
     return found if isinstance(found, str | int | float | bool | None) else str(node.value)
 
 
-class Fields:
-    """The members of one mapping, each asked for once; ``end`` tells those that nobody asked for."""
+class Members:
+    """The members of one mapping, each asked for once; ``finish`` tells those that nobody asked for."""
 
     def __init__(self, value: Value, what: str, faults: Faults) -> None:
         self.line = value.line
@@ -195,15 +195,15 @@ class Fields:
             return None
         return value.data
 
-    def inner(self, value: Value, what: str) -> Fields:
+    def inner(self, value: Value, what: str) -> Members:
         """The members of a mapping inside."""
-        return Fields(value, what, self._faults)
+        return Members(value, what, self._faults)
 
     def wrong(self, what: str, line: int | None = None) -> None:
         """Note a fault of this mapping."""
         self._faults.add(line or self.line, what)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Refuse the members that were not asked for."""
         for name, value in self._rest.items():
             self._faults.add(value.line, f"{self._what} has no member {name!r}: there are {', '.join(self._known)}")

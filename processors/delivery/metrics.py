@@ -13,9 +13,7 @@ RETRIED = Counter("viworks_delivery_retried", "Attempts that failed and are made
 DEAD = Counter("viworks_delivery_dead", "Records that went to the dead letters.", ["receiver", "reason"])
 """Refused, given up, or no alerts at all."""
 
-RESENT = Counter(
-    "viworks_delivery_resent", "Rounds that told Alertmanager again what fires.", ["receiver", "outcome"]
-)
+RESENT = Counter("viworks_delivery_resent", "Rounds that told Alertmanager again what fires.", ["receiver", "outcome"])
 """``ok`` or ``failed``."""
 
 FIRING = Gauge("viworks_delivery_firing", "Alerts that Alertmanager is told of again and again.", ["receiver"])

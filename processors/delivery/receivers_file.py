@@ -33,7 +33,7 @@ from processors.delivery.receivers import (
     Receiver,
 )
 from processors.delivery.signing import parse_secret
-from processors.yaml_document import Faults, Fields, Value, YamlInvalid, load
+from processors.yaml_document import Faults, Members, Value, YamlInvalid, load
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _MOST_RECEIVERS, _MOST_SECRETS, _MOST_SECRET_BYTES = 64, 4, 4_096
@@ -49,9 +49,9 @@ def read_receivers(path: Path, environment: Environment = os.environ) -> list[Re
     """
     faults = Faults(str(path))
     try:
-        document = Fields(load(path, faults), "the file", faults)
+        document = Members(load(path, faults), "the file", faults)
         listed = document.take("receivers", required=True)
-        document.end()
+        document.finish()
         found = _receivers(listed, faults, _Secrets(path.parent, environment))
         faults.raise_any()
     except YamlInvalid as error:
@@ -67,73 +67,73 @@ def _receivers(listed: Value | None, faults: Faults, secrets: _Secrets) -> list[
         return []
     found: dict[str, Receiver] = {}
     for value in listed.data:
-        receiver = _receiver(Fields(value, "a receiver", faults), secrets)
+        receiver = _receiver(Members(value, "a receiver", faults), secrets)
         if receiver.name in found:
             faults.add(value.line, "another receiver has the same name")
         found[receiver.name] = receiver
     return list(found.values())
 
 
-def _receiver(fields: Fields, secrets: _Secrets) -> Receiver:
+def _receiver(members: Members, secrets: _Secrets) -> Receiver:
     """A receiver, of no use where a fault was noted."""
-    kind = fields.text("type", required=True, among=KINDS) or ""
-    give_up_ms = fields.duration_ms("give_up_after", 1_000, _WEEK_MS)
+    kind = members.text("type", required=True, among=KINDS) or ""
+    give_up_ms = members.duration_ms("give_up_after", 1_000, _WEEK_MS)
     receiver = Receiver(
-        name=_name(fields),
+        name=_name(members),
         kind=kind,
-        url=_address(fields, kind),
-        secrets=secrets.read(fields, kind),
-        format=(fields.text("format", among=FORMATS) if kind == WEBHOOK else None) or OCSF,
-        timeout_s=fields.number("timeout_s", 0.1, 120) or TIMEOUT_S,
+        url=_address(members, kind),
+        secrets=secrets.read(members, kind),
+        format=(members.text("format", among=FORMATS) if kind == WEBHOOK else None) or OCSF,
+        timeout_s=members.number("timeout_s", 0.1, 120) or TIMEOUT_S,
         give_up_after_s=DAY_S if give_up_ms is None else give_up_ms / 1000,
-        ca_file=_ca_file(fields, secrets.directory),
-        generator_url=_generator_url(fields) if kind == ALERTMANAGER else None,
-        filters=_filters(fields, kind),
+        ca_file=_ca_file(members, secrets.directory),
+        generator_url=_generator_url(members) if kind == ALERTMANAGER else None,
+        filters=_filters(members, kind),
     )
-    fields.end()
+    members.finish()
     return receiver
 
 
-def _name(fields: Fields) -> str:
-    name = fields.text("name", required=True) or ""
+def _name(members: Members) -> str:
+    name = members.text("name", required=True) or ""
     if name and not _NAME.fullmatch(name):
-        fields.wrong("a name has up to 64 of a-z, 0-9 and, inside, -")
+        members.wrong("a name has up to 64 of a-z, 0-9 and, inside, -")
     return name
 
 
-def _filters(fields: Fields, kind: str) -> Filters:
-    value = fields.take("filters")
+def _filters(members: Members, kind: str) -> Filters:
+    value = members.take("filters")
     if value is None:
         return Filters()
-    filters = fields.inner(value, "filters")
+    filters = members.inner(value, "filters")
     severity = filters.text("severity", among=SEVERITIES) or SEVERITIES[0]
     rules = filters.texts("rules")
     statuses = filters.texts("statuses", among=STATUSES) if kind != ALERTMANAGER else ()
-    filters.end()
+    filters.finish()
     return Filters(severity, rules, statuses or STATUSES)
 
 
-def _address(fields: Fields, kind: str) -> str:
+def _address(members: Members, kind: str) -> str:
     name = "address" if kind == SYSLOG else "url"
-    address = fields.text(name, required=bool(kind))
+    address = members.text(name, required=bool(kind))
     if address is None:
         return ""
     parts = _split(address)
     if parts is None or "@" in parts.netloc:
-        fields.wrong(f"{name} is not an address, or carries a password, which belongs into secret_file or secret_env")
+        members.wrong(f"{name} is not an address, or carries a password, which belongs into secret_file or secret_env")
     elif kind == SYSLOG:
         if parts.scheme not in SCHEMES or parts.port is None or parts.path or parts.query:
-            fields.wrong("address is not tls://host:port, tcp://host:port or udp://host:port")
+            members.wrong("address is not tls://host:port, tcp://host:port or udp://host:port")
     elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
-        fields.wrong("url is not https://; http:// is taken for loopback addresses only")
+        members.wrong("url is not https://; http:// is taken for loopback addresses only")
     return address
 
 
-def _generator_url(fields: Fields) -> str | None:
-    url = fields.text("generator_url")
+def _generator_url(members: Members) -> str | None:
+    url = members.text("generator_url")
     parts = _split(url) if url else None
     if url and (parts is None or parts.scheme not in ("http", "https")):
-        fields.wrong("generator_url is not an http:// or https:// address")
+        members.wrong("generator_url is not an http:// or https:// address")
     return url
 
 
@@ -155,15 +155,15 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _ca_file(fields: Fields, directory: Path) -> Path | None:
-    text = fields.text("ca_file")
+def _ca_file(members: Members, directory: Path) -> Path | None:
+    text = members.text("ca_file")
     if text is None:
         return None
     path = directory / text
     try:
         ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError):
-        fields.wrong("ca_file cannot be read, or has no certificates in PEM")
+        members.wrong("ca_file cannot be read, or has no certificates in PEM")
     return path
 
 
@@ -174,33 +174,33 @@ class _Secrets:
         self.directory = directory
         self._environment = environment
 
-    def read(self, fields: Fields, kind: str) -> tuple[bytes, ...]:
+    def read(self, members: Members, kind: str) -> tuple[bytes, ...]:
         if kind == SYSLOG:
             return ()
-        text = self._text(fields)
+        text = self._text(members)
         lines = (text or "").split()
         if not lines and (text is not None or kind == WEBHOOK):
-            fields.wrong("there is no secret: name a file that has one as secret_file, or a variable as secret_env")
+            members.wrong("there is no secret: name a file that has one as secret_file, or a variable as secret_env")
         if len(lines) > (_MOST_SECRETS if kind == WEBHOOK else 1):
-            fields.wrong("there are too many secrets")
+            members.wrong("there are too many secrets")
         try:
             return tuple(parse_secret(line) if kind == WEBHOOK else line.encode("ascii") for line in lines)
         except ValueError as error:
-            fields.wrong("the token is not ASCII" if isinstance(error, UnicodeError) else str(error))
+            members.wrong("the token is not ASCII" if isinstance(error, UnicodeError) else str(error))
             return ()
 
-    def _text(self, fields: Fields) -> str | None:
-        file, variable = fields.text("secret_file"), fields.text("secret_env")
+    def _text(self, members: Members) -> str | None:
+        file, variable = members.text("secret_file"), members.text("secret_env")
         if file and variable:
-            fields.wrong("there are both secret_file and secret_env")
+            members.wrong("there are both secret_file and secret_env")
         if variable:
             return self._environment.get(variable, "")
-        return self._file(fields, self.directory / file) if file else None
+        return self._file(members, self.directory / file) if file else None
 
-    def _file(self, fields: Fields, path: Path) -> str:
+    def _file(self, members: Members, path: Path) -> str:
         try:
             with path.open(encoding="utf-8") as opened:
                 return opened.read(_MOST_SECRET_BYTES)
         except (OSError, UnicodeError):
-            fields.wrong("secret_file cannot be read")
+            members.wrong("secret_file cannot be read")
             return ""

@@ -89,7 +89,8 @@ class _Stream:
             return self._open
         self.drop()
         reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
-        writer.transport.set_write_buffer_limits(high=0)
+        # Not 0: asyncio's TLS would take an empty buffer for a full one.
+        writer.transport.set_write_buffer_limits(high=1, low=0)
         return reader, writer
 
 

@@ -44,7 +44,8 @@ def faults(directory: Path, text: str | bytes, **environment: str) -> list[str]:
 
 def test_what_fits_is_read(tmp_path: Path) -> None:
     soc, manager, siem = read_receivers(written(tmp_path, GOOD), {"TOKEN": "t0ken"})
-    assert (soc.kind, soc.format, soc.timeout_s, soc.give_up_after_s, len(soc.secrets)) == ("webhook", "alert", 2.5, 7_200, 2)
+    assert (soc.kind, soc.format, len(soc.secrets)) == ("webhook", "alert", 2)
+    assert (soc.timeout_s, soc.give_up_after_s) == (2.5, 7_200)
     assert soc.group == "viworks-delivery-soc"
     assert (manager.secrets, manager.generator_url, manager.give_up_after_s) == ((b"t0ken",), "https://x.example/", 86_400)
     assert (siem.kind, siem.url) == ("syslog", "tls://[2001:db8::7]:6514")

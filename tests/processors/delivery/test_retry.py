@@ -75,8 +75,7 @@ def test_nothing_undone_is_ever_committed() -> None:
     for partition, offset in undone:
         progress.finish(partition, offset)
     assert progress.oldest_ms() is None
-    last = {number: after for number, after in progress.committable().items()}
-    assert all(offsets[number] - 5 <= after <= offsets[number] for number, after in last.items())
+    assert all(offsets[number] - 5 <= after <= offsets[number] for number, after in progress.committable().items())
 
 
 def test_the_oldest_is_known_and_what_was_given_up_is_forgotten() -> None:
