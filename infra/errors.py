@@ -14,6 +14,9 @@ InfraError
 ├── PartUnknown
 ├── ClientUnknown
 ├── PolicyUnknown
+├── ReceiversUnusable
+├── ReceiverUnknown
+├── TestNotDelivered
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -94,6 +97,18 @@ class ClientUnknown(InfraError):
 
 class PolicyUnknown(InfraError):
     """``viworks policy show`` was asked for a policy that does not exist."""
+
+
+class ReceiversUnusable(InfraError):
+    """The receivers file does not fit; ``detail`` has each fault."""
+
+
+class ReceiverUnknown(InfraError):
+    """``viworks receivers test`` was asked for a receiver that the file does not have."""
+
+
+class TestNotDelivered(InfraError):
+    """The receiver did not take the test alert."""
 
 
 class OrderRefused(InfraError):

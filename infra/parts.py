@@ -1,4 +1,4 @@
-"""The one place that starts a part in this process: ``viworks run edge|processors|sink|console|demo``."""
+"""The one place that starts a part in this process: ``viworks run edge|processors|sink|console|delivery|demo``."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ ENTRIES = {
     "processors": Entry("processors.settings:ProcessorSettings", "processors.worker:serve", uvloop=False),
     "sink": Entry("sinks.settings:SinkSettings", "sinks.server:serve"),
     "console": Entry("console.settings:ConsoleSettings", "console.server:serve"),
+    "delivery": Entry("processors.delivery.settings:DeliverySettings", "processors.delivery.server:serve"),
     "demo": Entry("infra.settings:InfraSettings", "infra.parts:serve_demo"),
 }
 

@@ -12,6 +12,8 @@ from schemas.errors import CodecError
 
 FIRING, ACKNOWLEDGED, RESOLVED = "firing", "acknowledged", "resolved"
 STATUSES = (FIRING, ACKNOWLEDGED, RESOLVED)
+SUPPRESSED = "suppressed"
+"""Stands in for firing while nobody is to be told."""
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 # The id goes into a header and into signed content, where a line break or a full stop would have a meaning of its own.
@@ -37,6 +39,11 @@ class Alert(NamedTuple):
     actor: str | None = None
 
     @property
+    def kept_back(self) -> bool:
+        """Whether nobody is to be told of this record."""
+        return self.status == SUPPRESSED or bool(self.suppressed_by)
+
+    @property
     def delivery_id(self) -> str:
         """The same for every attempt; also the CloudEvents id of the record."""
         return f"{self.alert_id}.{self.status}"
@@ -47,7 +54,7 @@ def read_alert(value: bytes | None) -> Alert:
     record = codec.decode_as("alert", value)
     if not _ALERT_ID.fullmatch(record["alert_id"]):
         raise CodecError("the alert_id has other characters than letters, digits, _ and -")
-    if record["status"] not in STATUSES or record["severity"] not in SEVERITIES:
+    if record["status"] not in (*STATUSES, SUPPRESSED) or record["severity"] not in SEVERITIES:
         raise CodecError("the status or the severity is none that there is")
     if not all(0 <= record[name] <= _LATEST_MS for name in ("timestamp", "emitted_at")):
         raise CodecError("a time is outside what can be written")

@@ -43,7 +43,7 @@ class FiringBook:
 
     def concerns(self, alert: Alert) -> bool:
         """Whether the receiver is to hear of it: also what the filters would leave out, once it heard of the alert."""
-        return not alert.suppressed_by and (alert.alert_id in self._firing or self._filters.passes(alert))
+        return not alert.kept_back and (alert.alert_id in self._firing or self._filters.passes(alert))
 
     def note(self, alert: Alert) -> Firing:
         """What an alert has been and is now. An end stays noted, and is not sent again, until it is settled."""
@@ -80,7 +80,7 @@ class FiringBook:
 
 
 def _is_over(alert: Alert) -> bool:
-    return alert.status == RESOLVED or bool(alert.suppressed_by)
+    return alert.status == RESOLVED or alert.kept_back
 
 
 def postable(firing: Firing, now_ms: int, generator_url: str | None = None) -> dict[str, Any]:

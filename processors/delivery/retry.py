@@ -34,10 +34,12 @@ class Attempts:
 
     def pause_s(self, failures: int, now_s: float, retry_after_s: float | None, random: Random) -> float | None:
         """How long to wait after so many failures, or None to give up. ``random`` gives numbers from 0 up to 1."""
-        pause_s = random() * min(MOST_S, FIRST_S * 2.0 ** min(failures, 32))
-        if retry_after_s is not None:
-            pause_s = max(pause_s, min(retry_after_s, LONGEST_WAIT_S))
-        return None if now_s + pause_s > self._deadline_s() else pause_s
+        rest_s = self._deadline_s() - now_s
+        asked_s = min(retry_after_s or 0.0, LONGEST_WAIT_S)
+        if rest_s <= 0 or asked_s > rest_s:
+            return None
+        # The last attempt is made at the deadline.
+        return min(rest_s, max(asked_s, random() * min(MOST_S, FIRST_S * 2.0 ** min(failures, 32))))
 
     def _deadline_s(self) -> float:
         tried_s = self.began_s + min(self.give_up_after_s, TRIED_AT_LEAST_S)

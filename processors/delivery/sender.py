@@ -24,7 +24,7 @@ class Sender:
 
     def wants(self, alert: Alert) -> bool:
         """Whether the receiver is to get it. Asked in the order of an alert's records."""
-        return not alert.suppressed_by and self.receiver.filters.passes(alert)
+        return not alert.kept_back and self.receiver.filters.passes(alert)
 
     async def send(self, alert: Alert) -> Answer:
         """Make one attempt, in bounded time. Raises a NotDelivered where the receiver did not take the alert."""

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
+from infra.kafka import EmbeddedKafka
 from infra.ports import free_port
+from infra.topics import create_topics
+from processors.clock import system_clock
+from processors.delivery.receivers_file import read_receivers
+from processors.delivery.runner import Runner
+from processors.delivery.senders import sender_of
 from schemas.topics import ALERTS
 from tests.deadline import eventually
 from tests.processors.delivery.harness import Bench, DeadLetterProbe
 from tests.processors.delivery.http_receiver import HttpReceiver, never, receiving, status
 from tests.processors.delivery.samples import record, write
+
+log = logging.getLogger(__name__)
 
 ALERTS_SENT = 200
 P99_S = 0.25
@@ -39,10 +52,10 @@ async def test_a_dead_and_a_hanging_receiver_delay_nobody(bench: Bench, receiver
                 await write(bench.producer, row)
             await eventually(lambda: len(receiver.requests) >= ALERTS_SENT, 10)
             assert len(hanging.requests) > 0
-    assert Counter(ids(receiver)) == Counter(written)
+    assert Counter(ids(receiver)) == Counter(list(written))
     behind = sorted(request.at_s - written[request.headers["webhook-id"]] for request in receiver.requests)
     p99_s = behind[int(0.99 * len(behind))]
-    print(f"written to received, p99 of {ALERTS_SENT}: {p99_s * 1000:.0f} ms")
+    log.info("written to received, p99 of %d: %.0f ms", ALERTS_SENT, p99_s * 1000)  # shown by --log-cli-level=INFO
     assert p99_s <= P99_S
 
 
@@ -55,7 +68,8 @@ async def test_the_statuses_of_an_alert_come_in_order_and_what_is_suppressed_doe
         rows = []
         for number in range(10):
             row = record(rule=bench.rule, suppressed_by="silence:1" if number % 3 == 2 else None)
-            for state in ("firing", "acknowledged", "resolved"):
+            states = ("suppressed" if row["suppressed_by"] else "firing", "acknowledged", "resolved")
+            for state in states:
                 rows.append({**row, "status": state})
                 await write(bench.producer, rows[-1])
         wanted = [delivery_id(row) for row in rows if not row["suppressed_by"]]
@@ -192,6 +206,57 @@ async def test_a_full_window_holds_back_and_loses_nothing(bench: Bench, receiver
         assert len(set(ids(receiver))) <= 5
         receiver.answer = status(200)
         await eventually(lambda: set(ids(receiver)) == {delivery_id(row) for row in rows}, 15)
+
+
+async def test_processes_share_a_receiver_and_lose_nothing_when_one_comes_or_goes(
+    bench: Bench, receiver: HttpReceiver
+) -> None:
+    bench.add(receiver, "shared")
+    rows = []
+    async with bench.delivering():
+        async with bench.delivering():
+            rows += [await bench.fire() for _ in range(50)]
+        rows += [await bench.fire() for _ in range(50)]
+        await eventually(lambda: set(ids(receiver)) >= {delivery_id(row) for row in rows}, 20)
+    assert len(receiver.requests) <= len(rows) + 30, "what is delivered is committed when partitions change hands"
+
+
+async def test_a_consumer_that_stalls_is_replaced(bench: Bench, receiver: HttpReceiver) -> None:
+    bench.add(receiver, "works")
+    settings = bench.settings(delivery_stall_s=1.0)
+    runner = Runner(sender_of(read_receivers(bench.path)[0], system_clock), settings, system_clock)
+    task = asyncio.create_task(runner.run())
+    try:
+        await asyncio.wait_for(runner.joined.wait(), 10)
+        first = await bench.fire()
+        await eventually(lambda: ids(receiver) == [delivery_id(first)], 5)
+        assert runner._consumer is not None
+        runner._consumer.pause(*runner._consumer.assignment())  # from now on it brings nothing, without an error
+        second = await bench.fire()
+        await eventually(lambda: ids(receiver) == [delivery_id(first), delivery_id(second)], 10)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await runner.close()
+
+
+async def test_a_broker_that_was_away_is_read_on(receiver: HttpReceiver, tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path / "broker", free_port())
+    await broker.start()
+    await create_topics(broker.bootstrap, replication_factor=1)
+    try:
+        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+            bench = Bench(broker.bootstrap, tmp_path, producer)
+            bench.add(receiver, "works")
+            async with bench.delivering():
+                first = await bench.fire()
+                await eventually(lambda: ids(receiver) == [delivery_id(first)], 10)
+                await broker.stop()
+                await broker.start()
+                second = await bench.fire()
+                await eventually(lambda: delivery_id(second) in ids(receiver), 60)
+    finally:
+        await broker.stop()
 
 
 async def test_alertmanager_hears_again_what_fires_also_after_a_restart(bench: Bench, receiver: HttpReceiver) -> None:

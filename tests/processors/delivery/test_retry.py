@@ -27,7 +27,8 @@ def test_pauses_grow_from_nothing_to_the_most_with_full_jitter() -> None:
 def test_it_is_given_up_by_age_but_not_before_a_minute_of_attempts() -> None:
     young = Attempts(began_s=NOW_S, written_s=NOW_S, give_up_after_s=3_600)
     assert young.pause_s(9, NOW_S + 3_539, None, lambda: 1.0) == MOST_S
-    assert young.pause_s(9, NOW_S + 3_541, None, lambda: 1.0) is None
+    assert young.pause_s(9, NOW_S + 3_590, None, lambda: 1.0) == 10, "the last attempt is made at the deadline"
+    assert young.pause_s(9, NOW_S + 3_600, None, lambda: 0.0) is None
     old = Attempts(began_s=NOW_S, written_s=NOW_S - 86_400, give_up_after_s=3_600)
     assert old.pause_s(0, NOW_S + 59, None, lambda: 1.0) == FIRST_S
     assert old.pause_s(0, NOW_S + 60, None, lambda: 1.0) is None

@@ -295,3 +295,4 @@ async def test_filters_leave_out_and_so_does_a_suppression() -> None:
         assert not sender.wants(alert(rule="flapping"))
         assert not sender.wants(alert(status="resolved"))
         assert not sender.wants(alert(suppressed_by="mute:offline"))
+        assert not sender.wants(alert(status="suppressed"))
