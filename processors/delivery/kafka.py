@@ -8,8 +8,10 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from processors.delivery.progress import Checkpoint
 from schemas.topics import ALERTS
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,9 @@ async def member(bootstrap: str, group: str, listener: ConsumerRebalanceListener
         auto_offset_reset="earliest",
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         max_poll_interval_ms=600_000,
+        # The least that a broker takes by default: for so long a killed process holds its partitions.
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=1_500,
     )
     consumer.subscribe([ALERTS.name], listener=listener)
     async with _running(consumer):
@@ -52,6 +57,18 @@ async def _begin_at_the_end(bootstrap: str, group: str) -> None:
             # Another process of the group may be first: then its start holds.
             with contextlib.suppress(KafkaError):
                 await consumer.commit(await consumer.end_offsets(new))
+
+
+async def checkpoints(bootstrap: str, group: str) -> dict[TopicPartition, Checkpoint]:
+    """What the group has committed. Raises KafkaError or TimeoutError where Kafka does not say."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        async with asyncio.timeout(CALL_S):
+            await admin.start()
+            committed = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    return {at: Checkpoint(each.offset, each.metadata or "") for at, each in committed.items() if each.offset >= 0}
 
 
 async def history(bootstrap: str, since_ms: int, until: Mapping[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client import start_http_server
 
@@ -21,6 +22,7 @@ from processors.delivery.settings import DeliverySettings
 log = logging.getLogger(__name__)
 
 _READY_WITHIN_S = 10.0
+_THREADS = 256
 
 
 async def serve(settings: DeliverySettings, ready: Callable[[], None], clock: Clock = system_clock) -> None:
@@ -30,6 +32,8 @@ async def serve(settings: DeliverySettings, ready: Callable[[], None], clock: Cl
         ReceiversInvalid: the receivers file does not fit at the start. Later the receivers stay as they were.
     """
     receivers = read_receivers(settings.receivers)
+    # Names are resolved on these: receivers whose name servers are silent must leave threads for the others.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "delivery"))
     fleet = Receivers(settings, clock)
     with _metrics_port(settings):
         try:

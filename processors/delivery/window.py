@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 from processors.delivery.alert import Alert, read_alert
 from processors.delivery.courier import Courier
 from processors.delivery.dead_letters import addressee
-from processors.delivery.progress import Progress
+from processors.delivery.progress import DoneBefore, Progress
 from schemas.errors import CodecError
 
 log = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class Window:
         self._courier = courier
         self._receiver = receiver
         self._most = most
+        self._done_before: Mapping[int, DoneBefore] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -43,7 +44,7 @@ class Window:
     def add(self, record: ConsumerRecord) -> None:
         """Take a record, in the order of its partition's offsets."""
         self.progress.take(record.partition, record.offset, record.timestamp)
-        if addressee(record) not in (None, self._receiver):
+        if addressee(record) not in (None, self._receiver) or self._is_done(record):
             self.progress.finish(record.partition, record.offset)
             return
         try:
@@ -54,6 +55,14 @@ class Window:
         task = self._start(self._carry(alert, record, self._last.get(alert.alert_id)))
         self._last[alert.alert_id] = task
         task.add_done_callback(lambda done: self._forget(alert.alert_id, done))
+
+    def begin(self, done: Mapping[int, DoneBefore]) -> None:
+        """Learn what earlier owners of the partitions, by number, have done."""
+        self._done_before = done
+
+    def _is_done(self, record: ConsumerRecord) -> bool:
+        done = self._done_before.get(record.partition)
+        return done is not None and done.covers(record.offset)
 
     async def run(self) -> None:
         """Wait for ever. Raises what ended a record's way: Gone, or a fault of the program."""

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from processors.delivery.progress import Progress
+from processors.delivery.progress import Checkpoint, DoneBefore, Progress
 from processors.delivery.retry import FIRST_S, MOST_S, Attempts, retry_after_s
 
 NOW_S = 1_700_000_000.0
@@ -69,14 +69,21 @@ def test_nothing_undone_is_ever_committed() -> None:
             progress.take(partition, offsets[partition], offsets[partition])
             undone.add((partition, offsets[partition]))
             offsets[partition] += seeded.choice((1, 1, 5))  # compaction and transactions leave gaps
-        for partition, offset in progress.committable().items():
+        for partition, checkpoint in progress.checkpoints().items():
             waiting = [at for number, at in undone if number == partition]
-            assert offset <= min(waiting, default=offsets[partition])
+            assert checkpoint.offset <= min(waiting, default=offsets[partition])
+            done = DoneBefore(checkpoint)
+            assert done.end <= offsets[partition]
+            assert not any(done.covers(at) for at in waiting)
+            if checkpoint.note:
+                assert sum(not done.covers(at) for at in range(done.end)) == len(waiting)
         assert len(progress) == len(undone)
     for partition, offset in undone:
         progress.finish(partition, offset)
     assert progress.oldest_ms() is None
-    assert all(offsets[number] - 5 <= after <= offsets[number] for number, after in progress.committable().items())
+    for partition, checkpoint in progress.checkpoints().items():
+        assert offsets[partition] - 5 < checkpoint.offset <= offsets[partition]
+        assert checkpoint.note == ""
 
 
 def test_the_oldest_is_known_and_what_was_given_up_is_forgotten() -> None:
@@ -86,4 +93,20 @@ def test_the_oldest_is_known_and_what_was_given_up_is_forgotten() -> None:
     assert progress.oldest_ms() == 600
     progress.clear()
     progress.finish(0, 5)
-    assert (progress.committable(), len(progress)) == ({}, 0)
+    assert (progress.checkpoints(), len(progress)) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    "note", ["", "1;", "1;5", "2;5;0,", "1;5;0", "1;-5;0,", "1;5;a,", "1;5;0,\n", "x" * 9_000, "1;" + "9" * 30 + ";"]
+)
+def test_a_text_of_somebody_else_says_nothing(note: str) -> None:
+    done = DoneBefore(Checkpoint(100, note))
+    assert done.end == 100
+    assert not any(done.covers(offset) for offset in range(100, 110))
+
+
+def test_a_text_too_long_for_kafka_is_left_out() -> None:
+    progress = Progress()
+    for number in range(4_000):
+        progress.take(0, number * 1_000_000, 0)
+    assert progress.checkpoints() == {0: Checkpoint(0, "")}
