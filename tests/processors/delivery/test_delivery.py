@@ -9,7 +9,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
+from prometheus_client import REGISTRY
 
 from infra.kafka import EmbeddedKafka
 from infra.ports import free_port
@@ -198,6 +200,18 @@ async def test_a_restart_loses_nothing_and_repeats_nothing_that_is_done(bench: B
     assert all(counts[delivery_id(row)] == 1 for row in done)
 
 
+async def test_a_new_receiver_gets_what_comes_from_now_on(bench: Bench, receiver: HttpReceiver) -> None:
+    bench.add(receiver, "new")
+    await bench.fire()
+    async with bench.delivering():
+        later = await bench.fire()
+        await eventually(lambda: receiver.requests, 5)
+    between = await bench.fire()
+    async with bench.delivering():
+        await eventually(lambda: len(receiver.requests) == 2, 10)
+    assert ids(receiver) == [delivery_id(later), delivery_id(between)]
+
+
 async def test_a_full_window_holds_back_and_loses_nothing(bench: Bench, receiver: HttpReceiver) -> None:
     bench.add(receiver, "slow", timeout_s=0.3)
     receiver.answer = never
@@ -242,6 +256,7 @@ async def test_a_consumer_that_stalls_is_replaced(bench: Bench, receiver: HttpRe
         await runner.close()
 
 
+@pytest.mark.long
 async def test_a_broker_that_was_away_is_read_on(receiver: HttpReceiver, tmp_path: Path) -> None:
     broker = EmbeddedKafka(tmp_path / "broker", free_port())
     await broker.start()
@@ -280,6 +295,32 @@ async def test_alertmanager_hears_again_what_fires_also_after_a_restart(bench: B
     assert last["labels"] == told[0]["labels"]
     assert last["startsAt"] == told[0]["startsAt"]
     assert last["endsAt"] < told[0]["endsAt"]
+
+
+def value(metric: str, receiver: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"viworks_delivery_{metric}", {"receiver": receiver, **labels})
+
+
+async def test_what_becomes_of_alerts_is_counted(bench: Bench, receiver: HttpReceiver) -> None:
+    name = bench.add(receiver, "counted", timeout_s=30)
+    async with bench.delivering():
+        assert [value(metric, name) for metric in ("delivered_total", "lag", "oldest_undelivered_seconds", "paused")] == [
+            0
+        ] * 4
+        receiver.answers = [status(503), status(204), status(400), never]
+        for count in (2, 3, 4):
+            await bench.fire()
+            await eventually(lambda expected=count: len(receiver.requests) == expected, 5)  # type: ignore[misc]
+        await eventually(lambda: (value("oldest_undelivered_seconds", name) or 0) > 0.5, 5)
+        assert value("lag", name) == 1
+        assert value("delivered_total", name) == value("latency_seconds_count", name) == 1
+        assert value("retried_total", name, reason="503") == 1
+        assert value("dead_total", name, reason="400") == 1
+        receiver.answer = status(410)
+        await bench.fire()
+        await eventually(lambda: value("paused", name) == 1, 5)
+    assert value("paused", name) is None
+    assert value("delivered_total", name) == 1
 
 
 async def test_the_receivers_file_is_followed_and_a_broken_one_changes_nothing(bench: Bench, receiver: HttpReceiver) -> None:
