@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 
 ALERTS_SENT = 200
 P99_S = 0.25
+KILLS = 10
+COMMAND = (sys.executable, "-m", "infra", "run", "delivery")
 
 
 def ids(receiver: HttpReceiver) -> list[str]:
@@ -276,6 +281,38 @@ async def test_a_broker_that_was_away_is_read_on(receiver: HttpReceiver, tmp_pat
         await broker.stop()
 
 
+@pytest.mark.long
+async def test_a_killed_process_loses_nothing_and_its_log_tells_nothing(
+    bench: Bench, receiver: HttpReceiver, tmp_path: Path
+) -> None:
+    bench.add(receiver.url + "/t0ken", "works")
+    settings = bench.settings()
+    environment = {**os.environ, "VIWORKS_KAFKA": settings.kafka, "VIWORKS_RECEIVERS": str(settings.receivers)}
+    rows: list[dict[str, Any]] = []
+    with (tmp_path / "delivery.log").open("wb") as lines:
+        for kill in range(KILLS + 1):
+            process = await asyncio.create_subprocess_exec(*COMMAND, env=environment, stderr=lines)
+            try:
+                await eventually(functools.partial(hears, bench, receiver, len(receiver.requests), rows), 30)
+                rows += [await bench.fire() for _ in range(200)]
+                if kill == KILLS:
+                    await eventually(lambda: set(ids(receiver)) == {delivery_id(row) for row in rows}, 30)
+            finally:
+                process.kill()
+                await process.wait()
+    log.info("%d kills, %d alerts, %d repeated", KILLS, len(rows), len(receiver.requests) - len(rows))
+    written = (tmp_path / "delivery.log").read_text()
+    assert "alerts go to works" in written
+    assert "t0ken" not in written
+    assert not [row for row in rows if row["alert_id"] in written]
+
+
+async def hears(bench: Bench, receiver: HttpReceiver, before: int, rows: list[dict[str, Any]]) -> bool:
+    """Fire one more; whether anything has come since."""
+    rows.append(await bench.fire())
+    return len(receiver.requests) > before
+
+
 async def test_alertmanager_hears_again_what_fires_also_after_a_restart(bench: Bench, receiver: HttpReceiver) -> None:
     bench.add(receiver, "manager", type="alertmanager")
     async with bench.delivering(delivery_resend_s=0.3):
@@ -304,9 +341,8 @@ def value(metric: str, receiver: str, **labels: str) -> float | None:
 async def test_what_becomes_of_alerts_is_counted(bench: Bench, receiver: HttpReceiver) -> None:
     name = bench.add(receiver, "counted", timeout_s=30)
     async with bench.delivering():
-        assert [value(metric, name) for metric in ("delivered_total", "lag", "oldest_undelivered_seconds", "paused")] == [
-            0
-        ] * 4
+        gauges = ("delivered_total", "lag", "oldest_undelivered_seconds", "paused")
+        assert {value(metric, name) for metric in gauges} == {0}
         receiver.answers = [status(503), status(204), status(400), never]
         for count in (2, 3, 4):
             await bench.fire()
