@@ -6,6 +6,7 @@
     ├── DeliveryFailed      Kafka did not acknowledge in time; retryable, what led to it is not acknowledged either
     ├── AuthorityUnusable   the certificate authority's files cannot be read
     ├── CertificateNotIssued  the authority did not sign; the client is told so
+    ├── WorkerStalled       nothing is committed although there is something to read; retryable by a new start
     └── WorkerFailed        the worker crashed; its cause is chained
 
 All but CertificateNotIssued end the worker; a new one reads again what was not acknowledged.
@@ -32,6 +33,10 @@ class DeliveryFailed(ProcessorError):
 
 class WorkerFailed(ProcessorError):
     """The worker crashed."""
+
+
+class WorkerStalled(ProcessorError):
+    """The worker's committed offset stands still while there is lag."""
 
 
 class AuthorityUnusable(ProcessorError):
