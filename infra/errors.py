@@ -14,6 +14,7 @@ InfraError
 ├── PartUnknown
 ├── ClientUnknown
 ├── PolicyUnknown
+├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -94,6 +95,10 @@ class ClientUnknown(InfraError):
 
 class PolicyUnknown(InfraError):
     """``viworks policy show`` was asked for a policy that does not exist."""
+
+
+class DeadLetterUnknown(InfraError):
+    """``viworks dlq`` was asked for a letter that is not there."""
 
 
 class OrderRefused(InfraError):

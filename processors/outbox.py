@@ -50,7 +50,9 @@ def dead_letter(record: ConsumerRecord, error: Exception) -> Outgoing:
         "offset": str(record.offset),
         "error": type(error).__name__,
     }
-    return Outgoing(DLQ, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items()))
+    # Kafka's clients write no record that has neither.
+    value = b"" if record.key is None and record.value is None else record.value
+    return Outgoing(DLQ, record.key, value, tuple((name, text.encode()) for name, text in headers.items()))
 
 
 class Outbox:
