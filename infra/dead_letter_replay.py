@@ -19,14 +19,14 @@ from aiokafka.errors import KafkaError
 
 from infra.dead_letter_list import Chosen
 from infra.dead_letter_topic import DeadLetterTopic
-from infra.dead_letters import RECEIVER, REPLAYED_FROM, Letter, Mark, Stage, destination, mark_headers
+from infra.dead_letters import REPLAYED_FROM, Letter, Mark, Stage, destination, mark_headers
 from infra.errors import BrokerUnreachable, DeadLetterUnknown
 from schemas import codec
+from schemas.dead_letters import RECEIVER
 from schemas.topics import AUDIT, DLQ
 
 _AT_ONCE = 100
 _ANSWER_S = 30.0
-_MOST_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class Order(NamedTuple):
@@ -50,9 +50,7 @@ async def replay(bootstrap: str, chosen: Chosen, order: Order) -> list[Outcome]:
     Raises:
         BrokerUnreachable: the broker does not answer; what was claimed until then shows as begun.
     """
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_request_size=_MOST_REQUEST_BYTES
-    )
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
     try:
         async with DeadLetterTopic(bootstrap) as topic, producer:
             return await _Replay(topic, producer, order, chosen).all()

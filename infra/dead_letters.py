@@ -13,12 +13,13 @@ from typing import NamedTuple
 from aiokafka import ConsumerRecord
 
 from schemas import codec
+from schemas.dead_letters import ERROR, OFFSET, OMITTED, PARTITION, RECEIVER, TOPIC
 from schemas.errors import CodecError
 from schemas.registry import schema_by_id
 from schemas.topics import DLQ, TOPICS, Topic
 
 MARK, REQUEST, STAGE = "replay-of", "request", "stage"
-REPLAYED_FROM, RECEIVER = "replayed-from", "receiver"
+REPLAYED_FROM = "replayed-from"
 MOST_CHARACTERS = 120
 _MOST_HEADERS = 24
 _MOST_DIGITS = 19
@@ -52,6 +53,7 @@ class Letter(NamedTuple):
     source: int | None
     error: str
     receiver: bytes | None
+    omitted: bool
     key: bytes | None
     value_bytes: int | None
     schema: str
@@ -64,11 +66,12 @@ def read(record: ConsumerRecord) -> Letter | Mark:
     return _mark(headers) or Letter(
         offset=record.offset,
         timestamp=record.timestamp,
-        topic=printable(headers.get("topic", b"")),
-        partition=_number(headers.get("partition", b"")),
-        source=_number(headers.get("offset", b"")),
-        error=printable(headers.get("error", b"")),
+        topic=printable(headers.get(TOPIC, b"")),
+        partition=_number(headers.get(PARTITION, b"")),
+        source=_number(headers.get(OFFSET, b"")),
+        error=printable(headers.get(ERROR, b"")),
         receiver=headers.get(RECEIVER),
+        omitted=OMITTED in headers,
         key=record.key,
         value_bytes=None if record.value is None else len(record.value),
         schema=_schema(record.value),
@@ -87,6 +90,8 @@ def destination(letter: Letter) -> tuple[Topic, int | None]:
         raise ValueError(f"{letter.topic} keeps the newest record of each key, which this one would undo")
     if topic is None:
         raise ValueError("its topic is not one of the contract")
+    if letter.omitted:
+        raise ValueError("it was too large for a letter; it may still stand on its own topic")
     if letter.key is not None:
         return topic, None
     if letter.partition is None or letter.partition >= topic.partitions:

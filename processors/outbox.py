@@ -16,7 +16,7 @@ from processors import alerts
 from processors.alerts import Alert
 from processors.clock import Clock
 from processors.errors import DeliveryFailed
-from schemas import codec
+from schemas import codec, dead_letters
 from schemas.topics import ALERTS, DLQ, Topic
 
 Headers = Sequence[tuple[str, bytes]]
@@ -43,16 +43,8 @@ def alerting(alert: Alert, now_ms: int) -> Outgoing:
 
 
 def dead_letter(record: ConsumerRecord, error: Exception) -> Outgoing:
-    """The record as it came; its headers say where it stood and which class of error it led to, never a value."""
-    headers = {
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "error": type(error).__name__,
-    }
-    # Kafka's clients write no record that has neither.
-    value = b"" if record.key is None and record.value is None else record.value
-    return Outgoing(DLQ, record.key, value, tuple((name, text.encode()) for name, text in headers.items()))
+    """A record nobody can use, for the dead letters."""
+    return Outgoing(DLQ, *dead_letters.letter(record, type(error).__name__))
 
 
 class Outbox:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,11 +27,10 @@ from infra.kafka import EmbeddedKafka
 from infra.ports import free_port
 from processors.outbox import dead_letter
 from schemas import codec
-from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, EVENTS, HEARTBEATS
+from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, EVENTS, HEARTBEATS, Topic
 from sinks.batches import Refused
-from sinks.dead_letters import headers_of
+from sinks.dead_letters import DeadLetters
 from tests.processors.samples import a_client, event
-from tests.topic_probe import TopicProbe
 
 ORDER = Order("somebody")
 
@@ -47,10 +46,9 @@ def standing(*headers: tuple[str, bytes], value: bytes | None = b"v", key: bytes
 class Post:
     """Puts letters onto the topic and reads what comes of them."""
 
-    def __init__(self, bootstrap: str, producer: AIOKafkaProducer, probe: TopicProbe) -> None:
+    def __init__(self, bootstrap: str, producer: AIOKafkaProducer) -> None:
         self.bootstrap = bootstrap
         self._producer = producer
-        self._probe = probe
 
     async def letter(self, record: ConsumerRecord, *more: tuple[str, bytes], error: str = "CodecError") -> int:
         out = dead_letter(record, type(error, (Exception,), {})())
@@ -60,33 +58,31 @@ class Post:
         sent = await self._producer.send_and_wait(DLQ.name, value, key=key, headers=list(headers))
         return int(sent.offset)
 
-    async def written(self, topic: str, letter: int) -> list[ConsumerRecord]:
+    async def written(self, topic: Topic, letter: int) -> list[ConsumerRecord]:
         """The records of a topic that were written back from a letter."""
         text = str(letter).encode()
-        return [each for each in await self._probe.raw() if each.topic == topic and ("replayed-from", text) in each.headers]
+        return [each for each in await self.all_of(topic) if ("replayed-from", text) in each.headers]
+
+    async def all_of(self, topic: Topic) -> list[ConsumerRecord]:
+        found: list[ConsumerRecord] = []
+        async with AIOKafkaConsumer(bootstrap_servers=self.bootstrap, fetch_max_wait_ms=20) as consumer:
+            partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            for partition, end in (await consumer.end_offsets(partitions)).items():
+                while await consumer.position(partition) < end:
+                    found += (await consumer.getmany(partition, timeout_ms=500)).get(partition, [])
+        return found
 
     async def replayed(self, *letters: int, again: bool = False) -> list[tuple[int, bool]]:
         found = await replay(self.bootstrap, await named(self.bootstrap, letters), Order("somebody", again))
         return [(outcome.letter, outcome.replayed) for outcome in found]
 
 
-class RawProbe(TopicProbe):
-    """Also what nobody can decode."""
-
-    async def raw(self) -> list[ConsumerRecord]:
-        ends = await self._consumer.end_offsets(list(self._start))
-        found: list[ConsumerRecord] = []
-        for partition, start in self._start.items():
-            self._consumer.seek(partition, start)
-        while [partition for partition, end in ends.items() if await self._consumer.position(partition) < end]:
-            found += [each for batch in (await self._consumer.getmany(timeout_ms=500)).values() for each in batch]
-        return found
-
-
 @pytest.fixture
 async def post(kafka: EmbeddedKafka) -> AsyncIterator[Post]:
-    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer, RawProbe(kafka.bootstrap) as probe:
-        yield Post(kafka.bootstrap, producer, probe)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        yield Post(kafka.bootstrap, producer)
 
 
 async def dlq(bootstrap: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -113,20 +109,18 @@ async def test_a_letter_is_listed_shown_and_written_back_once(post: Post) -> Non
 
     done = await dlq(post.bootstrap, "replay", str(letter), "--actor", "somebody")
     assert (done.returncode, done.stderr) == (0, "1 written back, 0 left\n")
-    [record] = await post.written(EVENTS.name, letter)
+    [record] = await post.written(EVENTS, letter)
     assert (record.key, record.value) == (client.encode(), value)
     assert record.partition == (murmur2(client.encode()) & 0x7FFFFFFF) % EVENTS.partitions
     assert f"{letter}: written to {EVENTS.name}-{record.partition} offset {record.offset}" in done.stdout
-    [audit] = [
-        each for each in await post._probe.raw() if each.topic == AUDIT.name and each.key.endswith(f"/{letter}".encode())
-    ]
+    [audit] = [each for each in await post.all_of(AUDIT) if each.key.endswith(f"/{letter}".encode())]
     record = codec.decode_as("audit", audit.value)
     assert (record["actor"], record["action"], record["outcome"]) == ("somebody", "dlq.replay", "accepted")
     assert json.loads(record["details"]) == {"topic": EVENTS.name, "partition": 3, "offset": 41, "error": error}
 
     twice = await dlq(post.bootstrap, "replay", str(letter))
     assert (twice.returncode, twice.stdout) == (1, f"{letter}: left: it was replayed\n")
-    assert len(await post.written(EVENTS.name, letter)) == 1
+    assert len(await post.written(EVENTS, letter)) == 1
     assert (await dlq(post.bootstrap, "list", "--error", error)).stdout.split()[-1] == "done"
 
 
@@ -146,10 +140,25 @@ async def test_a_broker_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 async def test_letters_of_the_sink_are_letters_too(post: Post) -> None:
     error = f"Error{uuid.uuid4().hex[:8]}"
-    refused = Refused(came(EVENTS.name, 2, 5, b"poison"), error)
-    letter = await post.put(b"c-1", b"poison", headers_of(refused))
+    await DeadLetters(post.bootstrap).deliver([Refused(came(EVENTS.name, 2, 5, b"poison"), error)])
     [found] = (await newest(post.bootstrap, Choice(EVENTS.name, error), 10)).letters
-    assert (found.offset, found.topic, found.partition, found.source, found.schema) == (letter, EVENTS.name, 2, 5, "")
+    assert (found.topic, found.partition, found.source, found.key, found.schema) == (EVENTS.name, 2, 5, b"c-1", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"), [(b"k", b"v" * 1_048_000, b"k"), (b"k" * 1_048_000, None, None)], ids=["value", "key"]
+)
+async def test_a_record_as_large_as_kafka_takes_one_is_a_letter_without_its_content(
+    post: Post, key: bytes, value: bytes | None, kept: bytes | None
+) -> None:
+    error = f"Error{uuid.uuid4().hex[:8]}"
+    record = came(EVENTS.name, 2, 5, value, key)
+    await DeadLetters(post.bootstrap).deliver([Refused(record, error)])
+    await post.letter(record, error=error)
+    found = (await newest(post.bootstrap, Choice(EVENTS.name, error), 10)).letters
+    assert [(each.source, each.omitted, each.key, each.value_bytes) for each in found] == [(5, True, kept, 0)] * 2
+    [outcome, _] = await replay(post.bootstrap, await oldest(post.bootstrap, Choice(EVENTS.name, error), 10), ORDER)
+    assert "too large" in outcome.said
 
 
 async def test_all_that_match_are_written_back_and_no_others(post: Post) -> None:
@@ -161,7 +170,7 @@ async def test_all_that_match_are_written_back_and_no_others(post: Post) -> None
     assert [outcome.letter for outcome in found if outcome.replayed] == letters[:225]
     rest = await oldest(post.bootstrap, Choice(EVENTS.name, mine), 225)
     assert [letter.offset for letter in rest.letters] == letters[225:]
-    assert await post.written(EVENTS.name, left) == []
+    assert await post.written(EVENTS, left) == []
 
 
 async def test_commands_at_the_same_time_write_each_letter_once(post: Post) -> None:
@@ -170,16 +179,16 @@ async def test_commands_at_the_same_time_write_each_letter_once(post: Post) -> N
     outcomes = await asyncio.gather(*(replay(post.bootstrap, chosen, ORDER) for _ in range(4)))
     written = sorted(outcome.letter for each in outcomes for outcome in each if outcome.replayed)
     assert written == letters
-    assert [len(await post.written(EVENTS.name, letter)) for letter in letters[::7]] == [1, 1, 1]
+    assert [len(await post.written(EVENTS, letter)) for letter in letters[::7]] == [1, 1, 1]
 
 
 async def test_a_letter_without_a_key_goes_to_its_partition_and_a_receivers_letter_to_its_receiver(post: Post) -> None:
     unkeyed = await post.letter(came(HEARTBEATS.name, 5, 1, b"tick", key=None))
     delivery = await post.letter(came(ALERTS.name, 5, 1, None), ("receiver", b"soc\xff"))
     assert await post.replayed(unkeyed, delivery) == [(unkeyed, True), (delivery, True)]
-    [record] = await post.written(HEARTBEATS.name, unkeyed)
+    [record] = await post.written(HEARTBEATS, unkeyed)
     assert (record.partition, record.key) == (5, None)
-    [record] = await post.written(ALERTS.name, delivery)
+    [record] = await post.written(ALERTS, delivery)
     assert (record.value, dict(record.headers)["receiver"]) == (None, b"soc\xff")
 
 
@@ -189,7 +198,7 @@ async def test_a_replay_that_was_begun_is_finished_only_where_somebody_says_so(p
     assert await post.replayed(letter) == [(letter, False)]
     assert await post.replayed(letter, again=True) == [(letter, True)]
     assert await post.replayed(letter, again=True) == [(letter, False)]
-    assert len(await post.written(EVENTS.name, letter)) == 1
+    assert len(await post.written(EVENTS, letter)) == 1
 
 
 async def test_a_mark_is_no_letter(post: Post) -> None:
