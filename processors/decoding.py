@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from processors.outbox import Outgoing, dead_letter
+from processors.plausible import require_plausible
 from schemas import codec
 from schemas.errors import CodecError
 
@@ -23,6 +24,7 @@ def decoded(records: Sequence[ConsumerRecord], schemas: Collection[str]) -> tupl
             name, record = codec.decode(raw.value)
             if name not in schemas:
                 raise CodecError(f"a {name} does not belong here")
+            require_plausible(name, record, len(raw.value))
             good.append((name, record))
         except Exception as error:  # noqa: BLE001 - whatever a hostile value leads to, its neighbours go on
             dead.append(dead_letter(raw, error))

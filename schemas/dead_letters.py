@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 TOPIC, PARTITION, OFFSET, ERROR = "topic", "partition", "offset", "error"
 RECEIVER = "receiver"
 OMITTED = "omitted"
-# A record may be as large as Kafka takes one by default, 1 MB. With a letter's headers it would be larger, and what cannot be
-# written would hold up all that comes after it. The record itself stays on its own topic.
+# A record may be as large as Kafka takes one by default, 1 MB. With a letter's headers it would be larger, and what cannot
+# be written would hold up all that comes after it. The record itself stays on its own topic.
 MOST_BYTES, MOST_KEY_BYTES = 1_000_000, 1_024
 
 
