@@ -19,7 +19,7 @@ help:
 	@echo "make install  make $(VENV) with the pinned dependencies"
 	@echo "make test     run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
-	@echo "make chaos    the long proofs: slow clients, a broker that is away, 50,000 generated requests"
+	@echo "make chaos    the long proofs: kill -9 and rebalances under load, an edge outage, poison, slow clients, a broker that is away"
 	@echo "make bench    measure against the bounds of this machine"
 	@echo "make lock     renew requirements.lock and infra/kafka.lock"
 	@echo "make clean    remove $(VENV) and caches; data directories stay"
