@@ -154,8 +154,7 @@ def summary(stage: Stage, havoc: Havoc, took_s: float) -> str:
     offline = [record for record in liveness if record["state"] == "offline" and record["reason"] == oracle.MISSED]
     spans = {alert["alert_id"] for alert in alerts if alert["rule"] == "ingest_blind"}
     lines = [
-        f"{took_s:.0f} s, {len(stage.fleet.fates)} clients, {len(beats):,} heartbeats, {len(stage.fleet.events)} severe"
-        " events",
+        f"{took_s:.0f} s, {len(stage.fleet.fates)} clients, {len(beats):,} heartbeats, {len(stage.fleet.events)} alarms",
         ", ".join(f"{what} {count}" for what, count in sorted(havoc.done.items())),
         f"{len(offline)} offline verdicts, {len(alerts)} alert records, {len(spans)} blind spans",
         f"differences from the oracle: {differences(stage.topics) or 'none'}; complaints: {complaints(stage) or 'none'}",
