@@ -1,7 +1,7 @@
 """How soon alerts are on Kafka: after a silent client's deadline, and after the edge accepted an event. One run gives both.
 
-A real edge, a real worker and real signatures: ``CLIENTS`` clients send ``RATE`` heartbeats a second, and every tenth time an
-event of high severity. Some clients fall silent, few enough and at so different times that it is no mass outage.
+A real edge, a real worker and real signatures: ``CLIENTS`` clients send ``RATE`` heartbeats a second, every tenth time also
+an event of high severity. Some clients fall silent, few enough and at so different times that it is no mass outage.
 """
 
 from __future__ import annotations
