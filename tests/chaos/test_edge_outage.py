@@ -1,4 +1,4 @@
-"""The only edge of a whole fleet is away for minutes: one incident, nobody is blamed. Then some are really gone: only those."""
+"""The only edge of a fleet is away for minutes: one incident, nobody is blamed. Then some are really gone: only those."""
 
 from __future__ import annotations
 
