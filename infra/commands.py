@@ -12,6 +12,7 @@ import typer
 
 from infra.alert_commands import alerts_app, rules_app
 from infra.delivery_commands import receivers_app
+from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
@@ -33,6 +34,7 @@ app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
+app.add_typer(dlq_app, name="dlq")
 app.command()(enroll)
 app.command()(unenroll)
 

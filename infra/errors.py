@@ -18,6 +18,7 @@ InfraError
 ├── ReceiversUnusable
 ├── ReceiverUnknown
 ├── TestNotDelivered
+├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -114,6 +115,10 @@ class ReceiverUnknown(InfraError):
 
 class TestNotDelivered(InfraError):
     """The receiver did not take the test alert."""
+
+
+class DeadLetterUnknown(InfraError):
+    """``viworks dlq`` was asked for a letter that is not there."""
 
 
 class OrderRefused(InfraError):
