@@ -292,3 +292,11 @@ def test_a_summary_shows_no_more_than_a_word_of_a_signal() -> None:
     [begun] = bench.see(event(T, node_id=None, error_code="E\n\x1b[31m" + "x" * 500, user_agent="curl"))
     assert begun.summary == "E[31m" + "x" * 73 + ", -"
     assert "curl" not in str(begun)
+
+
+def test_a_dedup_key_says_what_is_told_once() -> None:
+    bench = Bench(f"{BURST}  dedup_key: [client_id, day]\n")
+    for hour in (0, 1, 2, 25, 26):
+        bench.clock(hour * HOUR)
+        bench.see(*(event(hour * HOUR + n) for n in range(3)))
+    assert [finding.key for finding in bench.of("r")] == [("c", 0), ("c", 1)]
