@@ -20,6 +20,7 @@ class DeliverySettings(BaseSettings):
         delivery_reload_s: how often the receivers file is looked at.
         delivery_resend_s: how often Alertmanager is told again what fires; it forgets after five minutes.
         delivery_history_s: how far back the topic is read for alerts that still fire.
+        delivery_commit_interval_s: how long what is delivered may stay uncommitted; a process that is killed repeats it.
         delivery_stall_s: a consumer that brings nothing for so long while there is something is replaced.
     """
 
@@ -34,6 +35,6 @@ class DeliverySettings(BaseSettings):
     delivery_reload_s: float = Field(default=5.0, gt=0)
     delivery_resend_s: float = Field(default=60.0, gt=0, le=240.0)
     delivery_history_s: float = Field(default=7 * 86_400.0, ge=0)
-    delivery_commit_interval_s: float = Field(default=1.0, gt=0)
+    delivery_commit_interval_s: float = Field(default=0.25, gt=0)
     delivery_stall_s: float = Field(default=30.0, gt=0)
     produce_timeout_s: float = Field(default=15.0, gt=0)
