@@ -173,6 +173,10 @@ def test_only_what_changed_is_given_out_and_what_is_not_ours_is_left_alone() -> 
     assert len(bench.engine.changes()) == 1
     bench.see(liveness(NOON, "c", "online"))
     assert bench.engine.changes() == {b"rules/client/c": b'"n"'}
+    bench.see(liveness(NOON + 1, "c", "late"))
+    assert bench.engine.changes() == {}
+    bench.see(liveness(NOON + 2, "c", "offline", reason="reported"))
+    assert bench.engine.changes() == {b"rules/client/c": None}
     bench.clock(NOON)
     assert bench.engine.changes() == {b"rules/clock": b"%d" % NOON}
     bench.clock(NOON - 1)
