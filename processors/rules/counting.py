@@ -10,15 +10,17 @@ import math
 from collections.abc import Sequence
 
 from processors.alerting.findings import Finding
+from processors.alerting.signals import EVENTS
 from processors.rules import life, telling, windows
 from processors.rules.groups import Entry, Found, Group, Stage, in_order_of_time
-from processors.rules.language import Kind
+from processors.rules.language import DAY_MS, Kind
 from processors.rules.model import Rule
 from processors.rules.population import Population
 from processors.rules.selection import predicate
 from processors.rules.watch import Seen, Watch
 
 MAX_HELD = 100_000
+SPOOLED_MS = DAY_MS
 # A run is looked for among all that is kept, for each signal that comes.
 _KEPT_SAMPLES = 128
 _KEPT_OF_A_STEP = 16
@@ -52,8 +54,11 @@ class WindowWatch(Watch):
         return Entry(signal.timestamp, name, telling.label_of(signal), signal.client_id, number, key, self._expires_ms(seen))
 
     def _expires_ms(self, seen: Seen) -> int:
-        """What came late may belong to what comes later still."""
-        return max(seen.signal.timestamp, seen.clock_ms) + 2 * self.rule.correlation.timespan_ms
+        """What came late may belong to what comes later still; of a spool a part may come now and the rest in hours."""
+        lasts_ms = 2 * self.rule.correlation.timespan_ms
+        if seen.signal.source == EVENTS:
+            lasts_ms = max(lasts_ms, SPOOLED_MS)
+        return max(seen.signal.timestamp, seen.clock_ms) + lasts_ms
 
     def _enter(self, group: Group, entry: Entry, seen: Seen) -> list[Finding]:
         at = group.add(entry)

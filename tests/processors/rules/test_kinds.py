@@ -349,3 +349,12 @@ def test_a_flood_of_one_step_hides_no_other_and_is_bounded(kind: str) -> None:
     assert sum(value is not None for value in bench.engine.changes().values()) == 17
     bench.see(SILENT)
     assert len(bench.of("r")) == 1
+
+
+@pytest.mark.parametrize(("hours", "found"), [(20, 1), (25, 0)])
+def test_the_rest_of_a_spool_may_come_hours_later(hours: int, found: int) -> None:
+    bench = Bench(BURST)
+    bench.clock(T)
+    bench.see(event(T - 3 * DAY), event(T - 3 * DAY + 1))
+    bench.clock(T + hours * HOUR)
+    assert len(bench.see(event(T - 3 * DAY + 2))) == found
