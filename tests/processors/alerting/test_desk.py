@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.book import CLOSED_MS, Book
@@ -301,6 +301,7 @@ def carry_out(bench: Bench, step: tuple[str, Any]) -> None:
         bench.acknowledge(value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(STEPS, st.booleans(), st.booleans()), max_size=40))
 def test_restarts_and_repetitions_change_nothing(steps: list[tuple[tuple[str, Any], bool, bool]]) -> None:
     steady, troubled = Bench(), Bench()
@@ -317,6 +318,7 @@ def test_restarts_and_repetitions_change_nothing(steps: list[tuple[tuple[str, An
     assert {alert.alert_id for alert in steady.alerts} == told
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_when_everything_is_over_everything_is_resolved(steps: list[tuple[str, Any]]) -> None:
     bench = Bench()
