@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import edge, heartbeats, liveness, recovery, sink
+from bench import alerting, edge, heartbeats, liveness, recovery, sink
 from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
@@ -28,6 +28,7 @@ async def main() -> None:
         await _on_a_broker(scratch / "readers", _readers)
         await _on_a_broker(scratch / "recovery", _recovery)
         await _on_a_broker(scratch / "edge", _edge)
+        await _on_a_broker(scratch / "alerting", _alerting)
 
 
 async def _on_a_broker(scratch: Path, rows: Callable[[str, Path], Awaitable[None]]) -> None:
@@ -52,6 +53,11 @@ async def _recovery(bootstrap: str, scratch: Path) -> None:
 
 async def _edge(bootstrap: str, scratch: Path) -> None:
     _print(await asyncio.to_thread(edge.measure, bootstrap, ensure_keys(scratch / "keys"), scratch))
+
+
+async def _alerting(bootstrap: str, scratch: Path) -> None:
+    for row in await alerting.measure(bootstrap, ensure_keys(scratch / "keys"), scratch):
+        _print(row)
 
 
 def _print(row: Row | Limit) -> None:

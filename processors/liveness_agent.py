@@ -1,4 +1,4 @@
-"""Carries heartbeats and ticks to the fleet's partitions, and transitions and alerts to Kafka."""
+"""Carries heartbeats and ticks to the fleet's partitions, and transitions and signals to Kafka."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from processors import clones, direct_alerts, liveness
-from processors.alerts import Alert
+from processors import clones, liveness
+from processors.alerting.lookout import Lookout
+from processors.alerting.signals import Signal
 from processors.checkpoint import clock_key, clock_value, last_seen_value
 from processors.clones import Boots
 from processors.decoding import numbered
@@ -16,13 +17,14 @@ from processors.fleet import FleetLimits, FleetPartition
 from processors.liveness import Heartbeat, Transition
 from processors.liveness_recovery import Recovered, recovered
 from processors.liveness_steps import Step, steps
-from processors.outbox import Outbox, alerting
+from processors.outbox import Outbox, signalling, watermark
 from processors.tables import ChangelogTable
-from processors.watermark import BlindSpan, Tick
+from processors.watermark import Tick
 from schemas import codec
 from schemas.topics import LIVENESS
 
-_REMEMBERED_SPANS = 64
+# Less than the time between two ticks of an edge, so that none of them is left out.
+_TOLD_EVERY_MS = 400
 
 
 class Tables(NamedTuple):
@@ -36,13 +38,15 @@ class Tables(NamedTuple):
 class LivenessAgent:
     """State is in memory, by partition; what is persisted, and when, ``liveness_steps`` says."""
 
-    def __init__(self, tables: Tables, outbox: Outbox, limits: FleetLimits) -> None:
+    def __init__(self, tables: Tables, outbox: Outbox, limits: FleetLimits, lookout: Lookout) -> None:
         self._table, self._kept, self._clients = tables
         self._outbox = outbox
         self._limits = limits
+        self._lookout = lookout
         self._fleet: dict[int, FleetPartition] = {}
         self._restored: dict[int, Recovered] = {}
-        self._spans: list[BlindSpan] = []
+        # By partition: when the rules were told of its watermark, and which.
+        self._told: dict[int, tuple[int, int]] = {}
         # Not persisted: after a restart clones give themselves away again.
         self._boots: dict[str, Boots] = {}
         self._table.on_recovered(self._restore)
@@ -52,17 +56,17 @@ class LivenessAgent:
         rows, dead = numbered(records, ("heartbeat", "tick"))
         fleet = self._partition(partition)
         batch: list[Heartbeat | Tick] = []
-        doubles: list[Alert] = []
+        seen: list[Signal] = []
         for _, schema, record in rows:
             if schema == "heartbeat":
                 batch.append(_heartbeat(record))
-                doubles += self._clone_of(record)
+                seen += self._look(record)
             else:
                 batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
-        await self._outbox.write(dead)
-        await self._alert(doubles)
+        await self._outbox.write([*dead, *map(signalling, seen)])
         for step in steps(fleet, batch, [row.offset for row in rows]):
             await self._write(partition, step)
+        await self._tell_watermark(partition, fleet)
 
     def registered(self, partition: int, client: Mapping[str, Any]) -> None:
         """The registry has written a client: an active one that was never heard has to come, another need not."""
@@ -72,16 +76,19 @@ class LivenessAgent:
         else:
             fleet.forget(client["client_id"])
 
-    def _clone_of(self, record: dict[str, Any]) -> list[Alert]:
+    def _look(self, record: dict[str, Any]) -> list[Signal]:
         client_id = record["client_id"]
         before = self._boots.get(client_id)
         after, alarm = clones.observe(before, record["uptime"], record["timestamp"], record["received_at"])
         self._boots[client_id] = after
-        return [direct_alerts.identity_clone(record, before, after)] if alarm and before else []
+        found = self._lookout.heartbeat(record)
+        seen = [] if found is None else [found]
+        return [*seen, self._lookout.clone(record, before, after)] if alarm and before else seen
 
     async def _write(self, partition: int, step: Step) -> None:
-        await self._announce(step.spans)
-        await self._alert([alert for alert in map(direct_alerts.offline, step.told) if alert])
+        told = [self._lookout.blind_span(span, partition) for span in step.spans]
+        told += [self._lookout.transition(each) for each in step.told]
+        await self._outbox.write([signalling(signal) for signal in told])
         writes = [self._put(partition, transition) for transition in step.persisted]
         writes += [self._keep(partition, key.encode(), last_seen_value(state)) for key, state in step.seen.items()]
         if step.checkpoint is not None:
@@ -95,17 +102,14 @@ class LivenessAgent:
     def _keep(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
         return self._kept.put(partition, key, value)
 
-    async def _announce(self, spans: Sequence[BlindSpan]) -> None:
-        """Every partition sees the same span; it is one incident, also where a partition missed a tick at its edge."""
-        for span in spans:
-            if any(span.start_ms < known.end_ms and known.start_ms < span.end_ms for known in self._spans):
-                continue
-            self._spans = [*self._spans, span][-_REMEMBERED_SPANS:]
-            await self._alert(direct_alerts.ingest_blind(span))
-
-    async def _alert(self, alerts: Sequence[Alert]) -> None:
-        now_ms = self._outbox.clock()
-        await self._outbox.write([alerting(alert, now_ms) for alert in alerts])
+    async def _tell_watermark(self, partition: int, fleet: FleetPartition) -> None:
+        """After the signals of the batch: to the rules it says that there are no more of before."""
+        now_ms, watermark_ms = self._outbox.clock(), fleet.watermark_ms
+        told_at, told_ms = self._told.get(partition, (0, 0))
+        if watermark_ms is None or watermark_ms <= told_ms or 0 <= now_ms - told_at < _TOLD_EVERY_MS:
+            return
+        await self._outbox.write([watermark(partition, watermark_ms)])
+        self._told[partition] = now_ms, watermark_ms
 
     def _partition(self, partition: int) -> FleetPartition:
         fleet = self._fleet.get(partition)
@@ -121,6 +125,7 @@ class LivenessAgent:
         self._restored = recovered(self._table.items(), self._kept.items(), self._clients.items())
         self._fleet.clear()
         self._boots.clear()
+        self._told.clear()
 
 
 def _heartbeat(record: dict[str, Any]) -> Heartbeat:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from processors import direct_alerts
+from processors.alerting import sources
 from processors.decoding import decoded
 from processors.errors import CertificateNotIssued
 from processors.issuer import Issuer
-from processors.outbox import Outbox, Outgoing, alerting, keyed
+from processors.outbox import Outbox, Outgoing, keyed, signalling
 from processors.registry import administration, certificates, client_keys, enrolment, policies, registration
 from processors.registry.decision import Decide, Decision, Outcome, Record, States, verdict
 from processors.rounds import rounds
@@ -106,7 +106,7 @@ class RegistryAgent:
         for each in decided:
             if each.kind.table is CLIENTS and each.decision.state:
                 self._on_client(partition, each.decision.state)
-        await self._outbox.write([row for each in decided for row in _rows(each, now_ms)])
+        await self._outbox.write([row for each in decided for row in _rows(each)])
         self._issuer.revoke([serial for each in decided for serial in _revoked(each.decision)])
 
     def _decided(self, name: str, request: Record, now_ms: int) -> _Decided:
@@ -160,13 +160,13 @@ def _decision(kind: Kind, states: States, request: Record, now_ms: int) -> Decis
         return _unfit(states, request, now_ms)
 
 
-def _rows(decided: _Decided, now_ms: int) -> Iterator[Outgoing]:
+def _rows(decided: _Decided) -> Iterator[Outgoing]:
     decision, before = decided.decision, decided.before
     yield keyed(VERDICTS, decision.verdict)
     for topic, record in decision.rows:
         yield keyed(topic, record)
     if before and "public_key" in decided.request and decision.verdict["outcome"] == Outcome.CONFLICT:
-        yield alerting(direct_alerts.identity_conflict(before, decided.request), now_ms)
+        yield signalling(sources.of_conflict(before, decided.request))
 
 
 def _revoked(decision: Decision) -> list[str]:

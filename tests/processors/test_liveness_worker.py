@@ -139,7 +139,7 @@ async def test_poison_stops_none_of_its_neighbours(settings: ProcessorSettings, 
 def incidents_around(lab: Lab, at_ms: int) -> list[dict[str, Any]]:
     """The blind spans that hold a time; earlier edges of this run, which went away, have left theirs."""
     found = lab.of(ALERTS, rule="ingest_blind")
-    return [alert for alert in found if evidence(alert)["start"] <= at_ms <= evidence(alert)["end"]]
+    return [alert for alert in found if evidence(alert)["start"] <= at_ms <= evidence(alert).get("end", at_ms)]
 
 
 def dead_of(lab: Lab, key: str) -> list[ConsumerRecord]:

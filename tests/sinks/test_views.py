@@ -180,6 +180,24 @@ def test_an_alert_is_one_line_from_firing_to_resolved(warehouse: Warehouse) -> N
     assert found == {"status": "resolved", "duration_s": 5, "rule": "offline"}
 
 
+def test_an_alert_shows_who_takes_care_of_it_and_what_was_kept_back(warehouse: Warehouse) -> None:
+    at = now_ms()
+    first, second = alert("v-ack", "a4", "firing", timestamp=at - 5_000), alert("v-ack", "a4", "acknowledged", timestamp=at)
+    hidden = alert("v-hidden", "a5", "suppressed", timestamp=at, suppressed_by="silence:s1", node_id="n1")
+    told = hidden | {"status": "firing", "suppressed_by": None, "timestamp": at + 1_000}
+    warehouse.fill("alerts", "alert", first, second | {"actor": "ann"}, hidden)
+    columns = "status, acknowledged_by, suppressed_by, node_id, acknowledged_at IS NULL AS open"
+    assert warehouse.one(f"SELECT {columns} FROM alert_timeline WHERE client_id = 'v-ack'") == {
+        "status": "acknowledged", "acknowledged_by": "ann", "suppressed_by": None, "node_id": None, "open": 0,
+    }  # fmt: skip
+    assert warehouse.one(f"SELECT {columns} FROM alert_timeline WHERE client_id = 'v-hidden'") == {
+        "status": "suppressed", "acknowledged_by": None, "suppressed_by": "silence:s1", "node_id": "n1", "open": 1,
+    }  # fmt: skip
+    warehouse.fill("alerts", "alert", told)
+    found = warehouse.one("SELECT status, suppressed_by FROM alert_timeline WHERE client_id = 'v-hidden'")
+    assert found == {"status": "firing", "suppressed_by": None}
+
+
 def test_the_timeline_joins_events_alerts_and_rejections(warehouse: Warehouse) -> None:
     warehouse.fill("events", "event", event("v-line", "e1"))
     warehouse.fill("alerts", "alert", alert("v-line", "a2", "firing"))
