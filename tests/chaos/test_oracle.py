@@ -67,6 +67,11 @@ def test_the_replay_goes_by_the_newest_heartbeat(beats: list[dict[str, Any]], no
     assert oracle.replayed_states(beats, now_ms, GRACE_MS) == {"c": state}
 
 
+def test_what_was_accepted_is_on_kafka_with_a_time_between_question_and_answer() -> None:
+    answers = [("c", 9, 11), ("c", 10, 10), ("c", 11, 12), ("c", 8, 9), ("d", 9, 11)]
+    assert oracle.lost(answers, [beat(10)]) == answers[2:]
+
+
 def test_late_is_alive_and_the_newest_record_counts() -> None:
     records = [verdict(1), {**verdict(1), "state": "late", "reason": "late"}]
     assert oracle.newest_states(records) == {"c": "online"}
