@@ -358,3 +358,9 @@ def test_the_rest_of_a_spool_may_come_hours_later(hours: int, found: int) -> Non
     bench.see(event(T - 3 * DAY), event(T - 3 * DAY + 1))
     bench.clock(T + hours * HOUR)
     assert len(bench.see(event(T - 3 * DAY + 2))) == found
+
+
+def test_a_window_holds_four_times_its_threshold() -> None:
+    bench = bursts([n * 600 for n in range(100)])
+    assert bench.found == []
+    assert sum(value is not None for value in bench.engine.changes().values()) == 12
