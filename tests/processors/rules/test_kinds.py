@@ -8,7 +8,7 @@ from processors.alerting.findings import Change
 from processors.alerting.signals import Signal
 from processors.rules import life
 from processors.rules.groups import MAX_FOUND
-from tests.processors.rules.feed import DAY, HOUR, MINUTE, NOON, Bench, event, heartbeat, liveness
+from tests.processors.rules.feed import DAY, HOUR, MINUTE, NOON, Bench, event, heartbeat, liveness, signal
 
 T = NOON
 HEAD = "rules:\n- id: r\n  title: T\n  severity: low\n"
@@ -364,3 +364,27 @@ def test_a_window_holds_four_times_its_threshold() -> None:
     bench = bursts([n * 600 for n in range(100)])
     assert bench.found == []
     assert sum(value is not None for value in bench.engine.changes().values()) == 12
+
+
+def test_each_signal_of_what_lasted_begins_it_no_more() -> None:
+    bench = Bench(f"{HEAD}  source: liveness\n  detection: {{state: error}}\n  clear: {{state: online}}\n")
+    lasting = [*errors("a"), *errors("a", at=T + 5), liveness(T + 9, "a", "online")]
+    bench.see(*lasting)
+    assert bench.see(*lasting) == []
+    assert len(bench.see(*errors("a", at=T + 10))) == 1
+
+
+def test_an_end_that_names_its_beginning_ends_no_other() -> None:
+    rule = f"{HEAD}  source: liveness\n  detection: {{state: offline}}\n  clear: {{state: online}}\n"
+    bench = Bench(f"{rule}  dedup_key: [client_id, silent_since]\n")
+    bench.see(liveness(T, "c", "offline", silent_since=1), liveness(T + 9, "c", "offline", silent_since=2))
+    [ended] = bench.see(liveness(T + 20, "c", "online", silent_since=1))
+    assert ended.key == ("c", 1)
+
+
+def test_what_several_partitions_could_not_see_at_once_is_one_finding() -> None:
+    bench = Bench(f"{HEAD}  source: blind\n  detection: {{}}\n  resolve_after: 0s\n  dedup_key: [start]\n")
+    bench.see(*(signal("blind", T + n, start=T + 10 * n, end=T + 900, partition=n) for n in range(8)))
+    assert [(each.change, each.timestamp) for each in bench.found] == [(Change.BEGINS, T), (Change.ENDS, T + 900)]
+    bench.see(signal("blind", T + 2_000, start=T + 1_500, end=T + 2_000, partition=1))
+    assert len(bench.of("r")) == 2

@@ -16,6 +16,7 @@ RULES = """\
 rules:
 - {id: cpu, title: T, severity: low, source: heartbeats, detection: {cpu_usage|gte: 90}, clear: {cpu_usage|lt: 80}}
 - {id: mem, title: T, severity: low, source: heartbeats, detection: {memory_usage|gt: 50, status: online}}
+- {id: net, title: T, severity: low, source: heartbeats, detection: {network_activity|not|lt: 7}}
 - {id: skew, title: T, severity: low, source: heartbeats, detection: [{skew_ms|gte: 10}, {skew_ms|lte: -10}]}
 """
 
@@ -32,6 +33,7 @@ def test_the_first_each_change_and_one_a_minute_while_it_matches() -> None:
     assert [told(watch, m, cpu_usage=85) for m in (7, 8, 9)] == [True, False, False]
     assert [told(watch, m, cpu_usage=79.9) for m in (10, 11)] == [True, False]
     assert [told(watch, 12, memory_usage=50), told(watch, 13, memory_usage=50.1)] == [False, True]
+    assert [told(watch, 13.5, network_activity=n) for n in (6.9, 7)] == [True, True]
     assert [told(watch, 14, memory_usage=50.1, status="error"), told(watch, 14.1, skew_ms=-10)] == [True, True]
     assert [told(watch, 14.2, skew_ms=10), told(watch, 14.3, skew_ms=9)] == [False, True]
 
