@@ -38,7 +38,7 @@ class Cost(NamedTuple):
 
 def measure() -> Iterable[Cost]:
     """All figures, one after the other."""
-    quiet = {
+    quiet: Fields = {
         "status": "online",
         "uptime": 9.0,
         "cpu_usage": 12.5,

@@ -15,6 +15,10 @@ InfraError
 ├── ClientUnknown
 ├── PolicyUnknown
 ├── RulesFaulty
+├── ReceiversUnusable
+├── ReceiverUnknown
+├── TestNotDelivered
+├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
 └── PartNotStarted
@@ -99,6 +103,22 @@ class PolicyUnknown(InfraError):
 
 class RulesFaulty(InfraError):
     """A file of rules has faults; they are shown below, each with its line."""
+
+
+class ReceiversUnusable(InfraError):
+    """The receivers file does not fit; ``detail`` has each fault."""
+
+
+class ReceiverUnknown(InfraError):
+    """``viworks receivers test`` was asked for a receiver that the file does not have."""
+
+
+class TestNotDelivered(InfraError):
+    """The receiver did not take the test alert."""
+
+
+class DeadLetterUnknown(InfraError):
+    """``viworks dlq`` was asked for a letter that is not there."""
 
 
 class OrderRefused(InfraError):

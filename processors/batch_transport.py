@@ -80,7 +80,12 @@ class BatchConsumer(driver.Consumer):
         return [message]
 
     def ack(self, message: Any) -> bool:
-        """Mark a message as done."""
+        """Mark a message as done, unless a rebalance came in between: it is read again, by whoever has it then.
+
+        Faust acknowledges what it skips after a rebalance, as if it had been handled.
+        """
+        if message.generation_id != self.app.consumer_generation_id:
+            return False
         self._handed_out[message.tp].discard(message.offset)
         return super().ack(message)
 

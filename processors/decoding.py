@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka import ConsumerRecord
 
 from processors.outbox import Outgoing, dead_letter
+from processors.plausible import require_plausible
 from schemas import codec
 from schemas.errors import CodecError
 
@@ -37,6 +38,7 @@ def numbered(records: Sequence[ConsumerRecord], schemas: Collection[str]) -> tup
             name, record = codec.decode(raw.value)
             if name not in schemas:
                 raise CodecError(f"a {name} does not belong here")
+            require_plausible(name, record, len(raw.value))
             good.append(Numbered(raw.offset, name, record))
         except Exception as error:  # noqa: BLE001 - whatever a hostile value leads to, its neighbours go on
             dead.append(dead_letter(raw, error))

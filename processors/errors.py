@@ -7,6 +7,7 @@
     ├── AuthorityUnusable   the certificate authority's files cannot be read
     ├── RulesInvalid        the rules cannot be used; the text names each fault with its line
     ├── CertificateNotIssued  the authority did not sign; the client is told so
+    ├── WorkerStalled       nothing is committed although there is something to read; retryable by a new start
     └── WorkerFailed        the worker crashed; its cause is chained
 
 All but CertificateNotIssued end the worker; a new one reads again what was not acknowledged.
@@ -35,6 +36,10 @@ class DeliveryFailed(ProcessorError):
 
 class WorkerFailed(ProcessorError):
     """The worker crashed."""
+
+
+class WorkerStalled(ProcessorError):
+    """The worker's committed offset stands still while there is lag."""
 
 
 class AuthorityUnusable(ProcessorError):

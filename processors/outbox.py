@@ -19,7 +19,7 @@ from processors.alerting.signals import Signal
 from processors.alerts import Alert
 from processors.clock import Clock
 from processors.errors import DeliveryFailed
-from schemas import codec
+from schemas import codec, dead_letters
 from schemas.topics import ALERTS, DLQ, SIGNALS, Topic
 
 Headers = Sequence[tuple[str, bytes]]
@@ -58,14 +58,8 @@ def watermark(partition: int, watermark_ms: int) -> Outgoing:
 
 
 def dead_letter(record: ConsumerRecord, error: Exception) -> Outgoing:
-    """The record as it came; its headers say where it stood and which class of error it led to, never a value."""
-    headers = {
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "error": type(error).__name__,
-    }
-    return Outgoing(DLQ, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items()))
+    """A record nobody can use, for the dead letters."""
+    return Outgoing(DLQ, *dead_letters.letter(record, type(error).__name__))
 
 
 class Outbox:

@@ -29,6 +29,8 @@ class ProcessorSettings(BaseSettings):
         ca_cert_file, ca_key_file: the authority that signs clients' certificates; ``crl_file`` its revocation list.
         ca_command: a program that asks another authority in its place, see ``processors.issuer``.
         ca_timeout_s: how long that program may take; less than an edge waits for a verdict.
+        stall_after_s: a worker that commits nothing for so long while there are records to read is ended, see
+            ``processors.watchdog``.
         recovery_timeout_s: how long joining the group and reading the tables may take.
     """
 
@@ -53,6 +55,7 @@ class ProcessorSettings(BaseSettings):
     session_timeout_s: float = Field(default=10.0, ge=6.0, le=60.0)
     commit_interval_s: float = Field(default=1.0, gt=0)
     produce_timeout_s: float = Field(default=15.0, gt=0)
+    stall_after_s: float = Field(default=60.0, ge=1.0)
     recovery_timeout_s: float = Field(default=60.0, gt=0)
 
     ca_cert_file: Path | None = None

@@ -10,10 +10,11 @@ from typing import Any
 import faust
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from processors.app import build_app
+from processors.app import INPUTS, build_app
 from processors.clock import Clock, system_clock
 from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
+from processors.watchdog import Worker, watch
 from schemas.topics import TOPICS
 
 # Small segments: only a segment that is closed is compacted, and a start reads what is left.
@@ -32,6 +33,7 @@ async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: C
         TopicsMissing: the broker lacks topics of the contract.
         RulesInvalid: the rules have faults.
         RecoveryStalled: the tables were not recovered in time.
+        WorkerStalled: it commits nothing although there is something to read.
         WorkerFailed: the worker crashed.
         aiokafka.errors.KafkaError: no broker at the start.
     """
@@ -42,7 +44,7 @@ async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: C
     try:
         await _start(app, settings.recovery_timeout_s)
         ready()
-        await app.wait_until_stopped()
+        await _until_stopped(app, settings)
         raise WorkerFailed("the worker ended by itself") from app.crash_reason
     finally:
         await _stop(app, settings.stop_timeout_s)
@@ -97,6 +99,25 @@ async def _start(app: faust.App, timeout_s: float) -> None:
         for task in (starting, crashed):
             task.cancel()
         await asyncio.gather(starting, crashed, return_exceptions=True)
+
+
+async def _until_stopped(app: faust.App, settings: ProcessorSettings) -> None:
+    """Return when the worker has ended; raise what the watchdog raises."""
+    inputs = {topic.name for topic in INPUTS}
+    worker = Worker(
+        assignment=lambda: [tp for tp in app.consumer.assignment() if tp.topic in inputs],
+        generation=lambda: app.consumer_generation_id,
+    )
+    stopped = asyncio.ensure_future(app.wait_until_stopped())
+    watched = asyncio.ensure_future(watch(settings.kafka, settings.processor_app_id, worker, settings.stall_after_s))
+    try:
+        await asyncio.wait([stopped, watched], return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await watched
+    finally:
+        stopped.cancel()
+        watched.cancel()
+        await asyncio.gather(stopped, watched, return_exceptions=True)
 
 
 async def _stop(app: faust.App, timeout_s: float) -> None:
