@@ -63,8 +63,13 @@ def _is_settled(oracle: Oracle) -> bool:
 
 
 def _is_false(oracle: Oracle, verdict: Transition) -> bool:
-    """Whether the newest heartbeat that was accepted before the clock came to the verdict allowed for more silence."""
-    read = next(index for index, mark in enumerate(oracle.marks) if mark >= verdict.watermark)
+    """Whether the newest heartbeat that was accepted before the clock came to the verdict allowed for more silence.
+
+    It is false too where the clock never came there.
+    """
+    read = next((index for index, mark in enumerate(oracle.marks) if mark >= verdict.watermark), None)
+    if read is None:
+        return True
     deadlines = [due for name, position, due in oracle.deadlines if name == verdict.client_id and position < read]
     return bool(deadlines) and deadlines[-1] > verdict.watermark
 
