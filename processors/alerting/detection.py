@@ -68,7 +68,7 @@ class Detection:
         return [*self._blindness.standing(), *self._desk.reload(self._rules)]
 
     def signal(self, signal: Signal) -> list[Alert]:
-        """Take a signal into account. Raises KeyError, ValueError for a blind span that is none, and changes nothing then."""
+        """Take a signal into account. Raises KeyError, ValueError for a blind span that is none, before any change."""
         blind: list[Alert] = []
         if signal.source == BLIND:
             start_ms, end_ms = int(str(signal.fields["start"])), int(str(signal.fields["end"]))
