@@ -22,6 +22,8 @@ from processors.alerts import Alert
 
 _CLOCK, _BLIND = b"clock", b"blind"
 _CLOCK_EVERY_MS = 5_000
+# 9999-12-31, the last day that a datetime has.
+LAST_MS = 253_402_214_400_000
 _ENGINE_CLOCK = b"rules/clock"
 
 
@@ -66,10 +68,12 @@ class Detection:
         return [*self._blindness.standing(), *self._desk.reload(self._rules)]
 
     def signal(self, signal: Signal) -> list[Alert]:
-        """Take a signal into account."""
+        """Take a signal into account. Raises KeyError, ValueError for a blind span that is none, before any change."""
         blind: list[Alert] = []
         if signal.source == BLIND:
             start_ms, end_ms = int(str(signal.fields["start"])), int(str(signal.fields["end"]))
+            if not 0 <= start_ms <= end_ms <= LAST_MS:
+                raise ValueError("a span that ends before it begins, or at no time of any calendar")
             blind = list(self._blindness.observe(start_ms, end_ms, self._silence(start_ms)))
         return [*blind, *self._told(self._engine.observe(signal))]
 
