@@ -119,6 +119,9 @@ def test_a_standing_is_computed_once_and_again_when_the_book_has_changed(documen
     book.apply("p", policy_record("p", 3, {"label": "lab"}, heartbeat_interval=90))
     again = found.of(CLIENT)
     assert (again.terms.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
+    assert (again.terms.maintenance_ms, again.terms.gone_ms) == (14_400_000, 2_592_000_000)
+    book.apply("p", policy_record("p", 4, {"label": "lab"}, maintenance_max=60, gone_after=86_400))
+    assert found.of(CLIENT).terms == (60_000, 60_000, 86_400_000)
     assert json.loads(again.heartbeat_answer(0, 0).body) == {"status": "accepted", "policy_version": 3}
     assert again.signed_policies.etag != first.signed_policies.etag
 
