@@ -64,8 +64,13 @@ class Desk:
             alert
             for name, each in suppressed
             if not self._suppression(each)
-            for alert in self._place(name, each, self._clock)
+            for alert in self._place(name, each, self._freed_ms(each))
         ]
+
+    def _freed_ms(self, each: Standing) -> int:
+        """When what suppressed it was over. Not now: after a crash it would be told with another time."""
+        silence = self._silences.get(str(each.why).removeprefix("silence:"))
+        return silence.ends_at if silence else self._clock // _MINUTE_MS * _MINUTE_MS
 
     def reload(self, rules: Rules) -> list[Alert]:
         """Other rules hold from now on. What stands of a rule that is no more is resolved."""
@@ -170,7 +175,7 @@ class Desk:
             yield each.alert(Status.RESOLVED, at_ms, **count, **duration)._replace(summary=summary)
         for rule in self._groups(each.rule):
             self._covers[rule, each.node_id].discard(name)
-        self._book.put(name, standing.closed(self._clock))
+        self._book.put(name, standing.closed(self._clock, at_ms))
 
     def _release(self) -> Iterator[Alert]:
         """Members of incidents that are over stand for themselves now."""
@@ -178,8 +183,9 @@ class Desk:
             over = self._book.get(incident)
             if over and (over.phase is not Phase.CLOSED or over.since + RELEASED_AFTER_MS > self._clock):
                 continue
+            at_ms = over.timestamp + RELEASED_AFTER_MS if over else self._clock
             for member in sorted(self._book.members(incident)):
-                yield from self._place(member, self._book.standing(member), self._clock)
+                yield from self._place(member, self._book.standing(member), at_ms)
 
     def _groups(self, rule: str) -> tuple[str, ...]:
         known = self._rules.rule(rule)

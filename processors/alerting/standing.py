@@ -101,7 +101,8 @@ def found(finding: Finding, clock_ms: int) -> Standing:
 def dump(standing: Standing) -> bytes:
     """For the table. Of one that is over only what is needed to know it again."""
     if standing.phase is Phase.CLOSED:
-        return json.dumps({"phase": Phase.CLOSED, "since": standing.since}, separators=(",", ":")).encode()
+        members = {"phase": Phase.CLOSED, "since": standing.since, "timestamp": standing.timestamp}
+        return json.dumps(members, separators=(",", ":")).encode()
     return json.dumps(standing._asdict(), separators=(",", ":")).encode()
 
 
@@ -110,10 +111,10 @@ def load(value: bytes) -> Standing:
     record = json.loads(value)
     record["phase"] = Phase(record["phase"])
     if record["phase"] is Phase.CLOSED:
-        return closed(record["since"])
+        return closed(record["since"], record["timestamp"])
     return Standing(**{**record, "key": tuple(record["key"]), "sample": tuple(record["sample"])})
 
 
-def closed(since_ms: int) -> Standing:
-    """One that is over: the same finding is not told again."""
-    return Standing("", "", (), "", "", None, {}, 0, "", {}, Phase.CLOSED, since_ms)
+def closed(since_ms: int, ended_at: int) -> Standing:
+    """One that is over since ``ended_at``; forgotten by ``since_ms`` of the desk's clock. It is not told again."""
+    return Standing("", "", (), "", "", None, {}, ended_at, "", {}, Phase.CLOSED, since_ms)

@@ -10,22 +10,26 @@ import math
 from collections.abc import Sequence
 
 from processors.alerting.findings import Finding
+from processors.alerting.signals import EVENTS
 from processors.rules import life, telling, windows
 from processors.rules.groups import Entry, Found, Group, Stage, in_order_of_time
-from processors.rules.language import Kind
+from processors.rules.language import DAY_MS, Kind
 from processors.rules.model import Rule
 from processors.rules.population import Population
 from processors.rules.selection import predicate
 from processors.rules.watch import Seen, Watch
 
 MAX_HELD = 100_000
-_KEPT = 1_000
+SPOOLED_MS = DAY_MS
+# A run is looked for among all that is kept, for each signal that comes.
+_KEPT_SAMPLES = 128
+_KEPT_OF_A_STEP = 16
 
 
 class WindowWatch(Watch):
     """Entries, the run that they make, and the finding that follows; what a run is, the kinds below say."""
 
-    kept = _KEPT
+    kept = _KEPT_SAMPLES
 
     def names(self, seen: Seen) -> list[tuple[str, float]]:
         """What the signal counts as: entries by name and number."""
@@ -50,15 +54,22 @@ class WindowWatch(Watch):
         return Entry(signal.timestamp, name, telling.label_of(signal), signal.client_id, number, key, self._expires_ms(seen))
 
     def _expires_ms(self, seen: Seen) -> int:
-        """What came late may belong to what comes later still."""
-        return max(seen.signal.timestamp, seen.clock_ms) + 2 * self.rule.correlation.timespan_ms
+        """What came late may belong to what comes later still; of a spool a part may come now and the rest in hours."""
+        lasts_ms = 2 * self.rule.correlation.timespan_ms
+        if seen.signal.source == EVENTS:
+            lasts_ms = max(lasts_ms, SPOOLED_MS)
+        return max(seen.signal.timestamp, seen.clock_ms) + lasts_ms
 
     def _enter(self, group: Group, entry: Entry, seen: Seen) -> list[Finding]:
         at = group.add(entry)
         run = self.run(group, at)
         findings = self._found(group, run, seen) if run else self._extended(group, entry, seen)
-        group.trim(self.kept)
+        self.trim(group, entry)
         return findings
+
+    def trim(self, group: Group, entry: Entry) -> None:
+        """Keep the window bounded after an entry came in."""
+        group.trim(self.kept)
 
     def _found(self, group: Group, run: Sequence[Entry], seen: Seen) -> list[Finding]:
         first, last = run[0].timestamp, run[-1].timestamp
@@ -164,9 +175,15 @@ class ValueCountWatch(WindowWatch):
         findings: list[Finding] = []
         for found in group.live():
             left = group.count_since(found.first)
-            if left < self._until_below:
+            if left < self._least(group, found):
                 findings += life.clear(group, found, seen.signal.timestamp, seen.clock_ms, {"left": left})
         return findings
+
+    def _least(self, group: Group, found: Found) -> int:
+        """What began needs less to stand than it needed to begin."""
+        if found.stage is Stage.STANDING:
+            return self._until_below
+        return self.rule.correlation.threshold.needed(self._population(group))
 
     def _is_near(self, found: Found, first: int, last: int) -> bool:
         if self.clears is None or found.stage is not Stage.OVER:
@@ -189,11 +206,21 @@ class SequenceWatch(WindowWatch):
         self._steps = [(step.source, predicate(step.selection)) for step in rule.correlation.steps]
         self._ordered = rule.kind is Kind.TEMPORAL_ORDERED
 
+    def begins(self, seen: Seen) -> bool:
+        """Any step does."""
+        return bool(self.names(seen))
+
     def names(self, seen: Seen) -> list[tuple[str, float]]:
         """The steps that the signal is one of."""
         source = seen.signal.source
         met = [n for n, (of, holds) in enumerate(self._steps) if of == source and holds(seen.attributes)]
         return [(f"{step}:{seen.signal.signal_id}", step) for step in met]
+
+    def trim(self, group: Group, entry: Entry) -> None:
+        """Of each step the newest, so that a flood of one step drives out no other."""
+        same = [each for each in group.in_order if each.number == entry.number]
+        for each in same[:-_KEPT_OF_A_STEP]:
+            group.remove(each.name)
 
     def run(self, group: Group, at: int) -> Sequence[Entry]:
         """All steps."""

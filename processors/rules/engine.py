@@ -54,11 +54,14 @@ class Engine:
         return self._clock_ms
 
     def observe(self, signal: Signal) -> list[Finding]:
-        """Take a signal into account; what begins or ends by it."""
+        """Take a signal into account; what begins or ends by it.
+
+        Raises ValueError for one that is none, and keeps nothing of it.
+        """
+        seen = Seen(signal, attributes(signal), self._clock_ms)
         findings = self._bury()
         if signal.source == LIVENESS:
             self._population.observe(signal)
-        seen = Seen(signal, attributes(signal), self._clock_ms)
         for each in self._by_source.get(signal.source, ()):
             findings += self._look(each, seen)
         return findings
@@ -67,7 +70,11 @@ class Engine:
         values = each.group_of(seen)
         if values is None:
             return []
-        group = self._groups.get(each.rule, values) or Group(each.rule, values)
+        group = self._groups.get(each.rule, values)
+        if group is None:
+            if not each.begins(seen):
+                return []
+            group = Group(each.rule, values)
         return each.observe(group, seen) + self._settle(group)
 
     def _settle(self, group: Group) -> list[Finding]:

@@ -158,9 +158,6 @@ class Group:
         self.found[found.key] = found
         self.changed.add((Part.FOUND, _name(found.key)))
         self._note(found.due)
-        if found.stage is Stage.OVER:
-            # What it held is mortal again.
-            self._note(self.next_due())
 
     def drop(self, found: Found) -> None:
         """Forget a finding."""
@@ -169,10 +166,14 @@ class Group:
 
     def at(self, stage: Stage) -> list[Found]:
         """The findings of a stage, the earliest first."""
+        if not self.found:
+            return []
         return in_order_of_time(found for found in self.found.values() if found.stage is stage)
 
     def live(self) -> list[Found]:
         """The findings that are not over, the earliest first."""
+        if not self.found:
+            return []
         return in_order_of_time(found for found in self.found.values() if found.stage is not Stage.OVER)
 
     def clear(self) -> None:

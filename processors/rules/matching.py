@@ -86,6 +86,10 @@ class AbsenceWatch(Watch):
         expected = rule.correlation.expected
         self._expects: Predicate | None = predicate(expected) if expected is not None else None
 
+    def begins(self, seen: Seen) -> bool:
+        """What is expected may come before its trigger."""
+        return super().begins(seen) or (self._expects is not None and self._expects(seen.attributes))
+
     def observe(self, group: Group, seen: Seen) -> list[Finding]:
         """A trigger, or what is expected after it."""
         if self._expects is None:

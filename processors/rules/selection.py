@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,9 @@ from processors.alerting.signals import Signal, Value
 
 Attributes = Mapping[str, Any]
 Predicate = Callable[[Attributes], bool]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_INT_LIMIT = 1 << 63
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -47,8 +51,20 @@ class Selection(NamedTuple):
 
 
 def attributes(signal: Signal) -> dict[str, Any]:
-    """What rules may select and group by: the signal's fields, its client and its node."""
+    """What rules may select and group by: the signal's fields, its client and its node.
+
+    Raises ValueError where a field holds what no signal has, before any rule has looked at it.
+    """
+    if not all(map(_is_sound, signal.fields.values())):
+        raise ValueError("a field of the signal holds neither text, nor a number, nor a truth value")
     return {**signal.fields, "client_id": signal.client_id or None, "node_id": signal.node_id}
+
+
+def _is_sound(value: object) -> bool:
+    """Whether state and evidence can hold it: JSON can say more."""
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATE.search(value)
+    return value is None or isinstance(value, float) or (isinstance(value, int) and -_INT_LIMIT <= value < _INT_LIMIT)
 
 
 def predicate(selection: Selection) -> Predicate:

@@ -45,6 +45,10 @@ class Watch(ABC):
         values = [seen.attributes.get(name) for name in names]
         return None if any(value is None for value in values) else tuple(str(value)[:_MAX_VALUE] for value in values)
 
+    def begins(self, seen: Seen) -> bool:
+        """Whether a group of which nothing is known can gain anything by a signal."""
+        return self.detects(seen.attributes)
+
     @abstractmethod
     def observe(self, group: Group, seen: Seen) -> list[Finding]:
         """Take a signal of the rule's source into account."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -43,18 +43,30 @@ def span_ms(record: Record, grace_ms: int) -> int:
 
 def false_verdicts(heartbeats: Iterable[Record], liveness: Iterable[Record], grace_ms: int) -> list[Record]:
     """Verdicts of silence on clients that were heard of within the time that the verdict says they were silent."""
+    heard = _times(heartbeats)
+    verdicts = [record for record in liveness if (record["state"], record["reason"]) == ("offline", MISSED)]
+    return [each for each in verdicts if _heard_within(heard[each["client_id"]], each, grace_ms)]
+
+
+def _times(heartbeats: Iterable[Record]) -> defaultdict[str, list[int]]:
+    """When each client was heard, in order."""
     heard: defaultdict[str, list[int]] = defaultdict(list)
     for beat in heartbeats:
         heard[beat["client_id"]].append(beat["received_at"])
     for times in heard.values():
         times.sort()
-    verdicts = [record for record in liveness if (record["state"], record["reason"]) == ("offline", MISSED)]
-    return [each for each in verdicts if _heard_within(heard[each["client_id"]], each, grace_ms)]
+    return heard
 
 
 def _heard_within(times: Sequence[int], verdict: Record, grace_ms: int) -> bool:
     begins = verdict["deadline"] - span_ms(verdict, grace_ms)
     return bisect_right(times, verdict["deadline"]) > bisect_right(times, begins)
+
+
+def lost(accepted: Iterable[tuple[str, int, int]], heartbeats: Iterable[Record]) -> list[tuple[str, int, int]]:
+    """Of (client, sent, answered) those that got their 202 and of which Kafka has no heartbeat from that time."""
+    heard = _times(heartbeats)
+    return [each for each in accepted if bisect_right(heard[each[0]], each[2]) <= bisect_left(heard[each[0]], each[1])]
 
 
 def contradictions(alerts: Iterable[Record]) -> list[tuple[Record, Record]]:

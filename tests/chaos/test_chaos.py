@@ -129,7 +129,6 @@ def complaints(stage: Stage) -> dict[str, object]:
     """All that is not as it must be, by what it is."""
     topics, fleet = stage.topics, stage.fleet
     beats, alerts = topics.of(HEARTBEATS), topics.of(ALERTS)
-    on_kafka = {(beat["client_id"], beat["status"]) for beat in beats}
     silent = {client for client, fate in fleet.fates.items() if fate is Fate.SILENT}
     states = oracle.newest_states(topics.of(LIVENESS))
     incidents = {alert["rule"] for alert in alerts if not alert["client_id"]} - {"ingest_blind"}
@@ -140,8 +139,7 @@ def complaints(stage: Stage) -> dict[str, object]:
         "declared offline while it beat": oracle.false_verdicts(beats, topics.of(LIVENESS), GRACE_MS),
         "silent and not declared offline": [client for client in silent if states.get(client) != oracle.MISSED],
         "silent and nobody told": [] if incidents else sorted(silent - told),
-        "accepted and not on Kafka": [each for each in fleet.accepted if (each.client_id, each.what) not in on_kafka],
-        "fewer heartbeats than were accepted": max(0, len(fleet.accepted) - len(beats)),
+        "accepted and not on Kafka": oracle.lost(((a.client_id, a.sent_ms, a.answered_ms) for a in fleet.accepted), beats),
         "events without an alert": events - oracle.told_of(alerts, "high_severity"),
         "alerts that contradict": oracle.contradictions(alerts),
         "back, and its alert still fires": oracle.unresolved(alerts, "offline") & online,

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from schemas import codec
 from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, EVENTS, HEARTBEATS, Topic
 from sinks.batches import Refused
 from sinks.dead_letters import DeadLetters
+from tests.brokers import running_broker
 from tests.processors.samples import a_client, event
 
 ORDER = Order("somebody")
@@ -77,6 +78,13 @@ class Post:
     async def replayed(self, *letters: int, again: bool = False) -> list[tuple[int, bool]]:
         found = await replay(self.bootstrap, await named(self.bootstrap, letters), Order("somebody", again))
         return [(outcome.letter, outcome.replayed) for outcome in found]
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A broker of its own: what is written back here would be read by every group that comes later."""
+    with running_broker(tmp_path_factory.mktemp("letters")) as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka import ConsumerRecord
 
-from infra.kafka import EmbeddedKafka
-from infra.ports import free_port
-from infra.topics import create_topics
 from processors.settings import ProcessorSettings
 from schemas import codec
 from schemas.topics import ALERTS, DLQ, EVENTS, HEARTBEATS, LIVENESS, REGISTRATIONS, VERDICTS, Topic
+from tests.brokers import running_broker
 from tests.deadline import eventually
 from tests.processors import poison
 from tests.processors.harness import Lab, worker_settings, working
@@ -42,15 +40,10 @@ SAMPLES: dict[Topic, Callable[[str], dict[str, Any]]] = {
 
 
 @pytest.fixture
-async def poisoned(tmp_path: Path) -> AsyncIterator[str]:
+def poisoned(tmp_path: Path) -> Iterator[str]:
     """A broker of its own: what this leaves on the topics would be read by every group that comes later."""
-    broker = EmbeddedKafka(tmp_path, free_port())
-    await broker.start()
-    try:
-        await create_topics(broker.bootstrap, replication_factor=1)
+    with running_broker(tmp_path) as broker:
         yield broker.bootstrap
-    finally:
-        await broker.stop()
 
 
 @pytest.mark.parametrize("count", [2_400, pytest.param(60_000, marks=pytest.mark.long)])

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.book import CLOSED_MS, Book
@@ -138,7 +138,9 @@ def test_an_incident_takes_in_what_stands_and_what_comes() -> None:
     assert bench.see(ending(OFFLINE, "c5", 1)) == []
     assert bench.go_to(RELEASED_AFTER_MS - 1) == []
     bench.restart()
-    left = bench.go_to(RELEASED_AFTER_MS)
+    left = bench.go_to(RELEASED_AFTER_MS + 500)
+    # By the incident's end, not by the clock: that may be another one when a crash repeats it.
+    assert {each.timestamp for each in left} == {5_000 + RELEASED_AFTER_MS}
     assert (over.status, over.evidence["members"], over.evidence["duration_ms"]) == (Status.RESOLVED, 5, 4_000)
     assert sorted(over.evidence["sample"]) == ["c1", "c2", "c3", "c4", "c5"]
     assert sorted((each.status, each.client_id) for each in left) == [("firing", "c1"), ("firing", "c4")]
@@ -189,10 +191,10 @@ def test_a_silence_suppresses_and_its_end_tells_what_still_stands() -> None:
     assert [alert.status for alert in bench.see(finding(OFFLINE, "d", 1))] == [Status.FIRING]
     assert bench.go_to(9_999) == []
     bench.restart()
-    [told] = bench.go_to(10_000)
+    [told] = bench.go_to(10_300)
     assert (told.status, told.suppressed_by, told.alert_id) == (Status.FIRING, None, suppressed.alert_id)
     assert (told.timestamp, told.evidence["since"]) == (10_000, 1_000)
-    assert bench.go_to(10_001) == []
+    assert bench.go_to(10_301) == []
 
 
 def test_what_ends_within_a_silence_is_resolved_for_analysts_only() -> None:
@@ -301,6 +303,7 @@ def carry_out(bench: Bench, step: tuple[str, Any]) -> None:
         bench.acknowledge(value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(STEPS, st.booleans(), st.booleans()), max_size=40))
 def test_restarts_and_repetitions_change_nothing(steps: list[tuple[tuple[str, Any], bool, bool]]) -> None:
     steady, troubled = Bench(), Bench()
@@ -317,6 +320,7 @@ def test_restarts_and_repetitions_change_nothing(steps: list[tuple[tuple[str, An
     assert {alert.alert_id for alert in steady.alerts} == told
 
 
+@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_when_everything_is_over_everything_is_resolved(steps: list[tuple[str, Any]]) -> None:
     bench = Bench()

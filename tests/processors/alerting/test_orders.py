@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.desk import Desk
@@ -93,6 +93,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size
 BODIES = st.dictionaries(st.sampled_from(["rule", "client_id", "node_id", "starts_at", "duration_ms", "reason"]), JSON)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["alert.silence", "alert.unsilence", "alert.acknowledge", "x"]), BODIES.map(json.dumps) | st.text())
 def test_whatever_the_body_there_is_an_answer(action: str, body: str) -> None:
     answer = carry_out(a_state(), command("x", action) | {"body": body}, 60_000)

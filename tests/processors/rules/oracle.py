@@ -25,8 +25,9 @@ class Thing:
 class Oracle:
     """One pass over all steps."""
 
-    def __init__(self) -> None:
+    def __init__(self, spooled_ms: int) -> None:
         self.clock = 0
+        self.spooled_ms = spooled_ms
         self.out: list[Told] = []
         self.things: dict[tuple[str, str], list[Thing]] = {}
         self.history: dict[tuple[str, str], list[tuple[int, str, str, int]]] = {}
@@ -93,7 +94,7 @@ class Oracle:
             if any(entry[2] == value and entry[0] >= signal.timestamp for entry in known):
                 return
             known = [entry for entry in known if entry[2] != value]
-        new = (signal.timestamp, signal.signal_id, value, max(signal.timestamp, self.clock) + 2 * span)
+        new = (signal.timestamp, signal.signal_id, value, max(signal.timestamp, self.clock) + max(2 * span, self.spooled_ms))
         known = sorted([*known, new], key=lambda entry: (entry[0], entry[1] if rule == "count" else entry[2], entry[1]))
         self.history[rule, group] = known
         run = self.pairs(known, new, span) if rule == "steps" else self.threes(known, new, span)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.findings import Change, Finding
-from processors.alerting.signals import Signal
+from processors.alerting.signals import SOURCES, Signal, Value
 from processors.rules.engine import Engine
+from processors.rules.language import FIELDS
 from processors.rules.loading import load_rules, read_rules
 from processors.rules.model import RuleSet
 from tests.processors.rules.feed import DAY, MINUTE, NOON, Bench, event, liveness
@@ -32,6 +34,21 @@ rules:
 """
 RULES = load_rules(WINDOWS % ("T", 4), "r")
 
+# Mostly what rules ask for, so that they do match.
+SCALARS = st.sampled_from(
+    [
+        "authentication_failure",
+        "high",
+        "edge",
+        "offline",
+        "missed_heartbeats",
+        "error",
+        "conflict",
+        "clone",
+        "failed",
+        "audit.x",
+    ]
+) | st.one_of(st.none(), st.booleans(), st.integers(-(2**62), 2**62), st.floats(), st.text(max_size=5))
 TIMES = st.lists(st.integers(NOON, NOON + 10_000), min_size=1, max_size=9, unique=True)
 
 
@@ -48,6 +65,7 @@ def found(signals: list[Signal], rules: RuleSet = RULES) -> list[Finding]:
     return bench.found
 
 
+@settings(deadline=None)
 @given(TIMES, st.randoms())
 def test_in_any_order_and_however_often_a_window_is_found_once(times: list[int], random_: random.Random) -> None:
     """All within one window: the findings are the same; with more signals than needed, the run may begin elsewhere."""
@@ -63,6 +81,7 @@ def test_in_any_order_and_however_often_a_window_is_found_once(times: list[int],
     assert sum(f.rule == "distinct" and f.change is Change.BEGINS for f in other) == (all(per_client))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(0, 3), max_size=6))
 def test_as_many_as_are_needed_are_the_same_finding_in_any_order(order: list[int], again: list[int]) -> None:
     signals = [event(NOON + n * 3_000) for n in range(4)]
@@ -73,6 +92,7 @@ def test_as_many_as_are_needed_are_the_same_finding_in_any_order(order: list[int
     assert (begun.timestamp, begun.evidence["count"], begun.evidence["first"]) == (NOON + 9_000, 4, NOON)
 
 
+@settings(deadline=None)
 @given(TIMES, st.data())
 def test_a_restart_anywhere_changes_nothing(times: list[int], data: st.DataObject) -> None:
     signals = failures([at + 6_000 * n for n, at in enumerate(times)])
@@ -113,6 +133,8 @@ def test_other_rules_keep_the_windows_of_those_that_mean_the_same(restarted: boo
         assert bench.engine.reload(other) == []
     [begun] = bench.see(event(NOON + 3))
     assert (begun.rule, begun.summary) == ("count", "Another title")
+    [ended] = [each for each in bench.clock(NOON + MINUTE) if each.change is Change.ENDS]
+    assert ended.summary == "Over: Another title"
 
 
 def test_other_rules_start_the_windows_of_those_that_mean_something_else_anew() -> None:
@@ -151,6 +173,10 @@ def test_only_what_changed_is_given_out_and_what_is_not_ours_is_left_alone() -> 
     assert len(bench.engine.changes()) == 1
     bench.see(liveness(NOON, "c", "online"))
     assert bench.engine.changes() == {b"rules/client/c": b'"n"'}
+    bench.see(liveness(NOON + 1, "c", "late"))
+    assert bench.engine.changes() == {}
+    bench.see(liveness(NOON + 2, "c", "offline", reason="reported"))
+    assert bench.engine.changes() == {b"rules/client/c": None}
     bench.clock(NOON)
     assert bench.engine.changes() == {b"rules/clock": b"%d" % NOON}
     bench.clock(NOON - 1)
@@ -163,12 +189,12 @@ def test_a_group_that_is_forgotten_and_comes_again_leaves_nothing_of_its_old_sel
     bench = half_full()
     table = persisted({}, bench.engine)
     assert len(table) == 3
-    bench.clock(NOON + DAY)
-    bench.see(event(NOON + DAY))
+    bench.clock(NOON + 2 * DAY)
+    bench.see(event(NOON + 2 * DAY))
     left = sorted(persisted(table, bench.engine))
     assert len(left) == 2
     assert left[0] == b"rules/clock"
-    assert b"e%d" % (NOON + DAY) in left[1]
+    assert b"e%d" % (NOON + 2 * DAY) in left[1]
 
 
 def test_a_mass_outage_writes_each_client_once() -> None:
@@ -183,3 +209,35 @@ def test_a_mass_outage_writes_each_client_once() -> None:
         changes = bench.engine.changes()
         assert len(changes) < 12
         assert max(len(value or b"") for value in changes.values()) < 1_000
+
+
+@pytest.mark.parametrize("value", [["x"], {"a": 1}, "\ud800", 1 << 63, b"x"])
+@pytest.mark.parametrize("field", ["event_type", "source_ip_pseudonym", "event_id", "severity"])
+def test_a_signal_that_is_none_is_refused_before_anything_comes_of_it(field: str, value: Any) -> None:
+    bench = Bench(read_rules(None))
+    one = event(NOON, severity="high")
+    with pytest.raises(ValueError, match="field"):
+        bench.see(one._replace(fields={**one.fields, field: value}))
+    assert bench.engine.changes() == {}
+    assert len(bench.see(one)) == 1
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(SOURCES),
+    st.text(max_size=3),
+    st.none() | st.text(max_size=3),
+    st.integers(-(2**62), 2**62),
+    st.dictionaries(st.sampled_from(sorted({f for fields in FIELDS.values() for f in fields})), SCALARS, max_size=12),
+)
+def test_whatever_a_signal_says_it_leads_to_state_that_can_be_restored(
+    source: str, client_id: str, node_id: str | None, at: int, fields: dict[str, Value]
+) -> None:
+    bench = Bench(read_rules(None))
+    signal = Signal("s", source, client_id, node_id, at, at, fields)
+    bench.see(signal, signal)
+    bench.clock(max(1, at))
+    table = persisted({}, bench.engine)
+    bench.engine.restore(table.items())
+    bench.clock(max(1, at) + 40 * DAY)
+    assert all(finding.summary.isprintable() for finding in bench.found)

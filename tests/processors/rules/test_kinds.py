@@ -300,3 +300,61 @@ def test_a_dedup_key_says_what_is_told_once() -> None:
         bench.clock(hour * HOUR)
         bench.see(*(event(hour * HOUR + n) for n in range(3)))
     assert [finding.key for finding in bench.of("r")] == [("c", 0), ("c", 1)]
+
+
+HELD = f"""{HEAD}  source: liveness
+  detection: {{state: error}}
+  correlation:
+    type: value_count
+    field: client_id
+    group_by: []
+    timespan: 1m
+    condition: {{gte: 3, until_below: 2}}
+  clear: {{state: online}}
+"""
+
+
+def errors(*clients: str, at: int = T) -> list[Signal]:
+    return [liveness(at, client, "error", reason="reported") for client in clients]
+
+
+def test_what_is_held_must_be_enough_for_the_whole_of_for() -> None:
+    bench = Bench(f"{HELD}  for: 2m\n")
+    bench.see(*errors("a", "b", "c"), liveness(T + 1_000, "c", "online"))
+    assert bench.clock(T + 10 * MINUTE) == []
+    bench = Bench(f"{HELD}  for: 2m\n")
+    bench.see(*errors("a", "b", "c", "d"), liveness(T + 1_000, "c", "online"))
+    [begun] = bench.clock(T + 2 * MINUTE)
+    assert begun.timestamp == T + 2 * MINUTE
+
+
+def test_what_is_held_stands_until_too_few_are_left_and_those_begin_no_other() -> None:
+    bench = Bench(HELD)
+    bench.see(*errors("a", "b", "c"))
+    bench.clock(T + DAY)
+    bench.see(liveness(T + DAY, "a", "online"))
+    assert len(bench.standing()) == 1
+    bench.see(liveness(T + DAY + 1, "b", "online"))
+    assert bench.standing() == []
+    bench.see(*errors("x", "y", at=T + DAY + 2))
+    assert bench.standing() == []
+    bench.see(*errors("z", at=T + DAY + 3))
+    assert len(bench.standing()) == 1
+
+
+@pytest.mark.parametrize("kind", ["temporal", "temporal_ordered"])
+def test_a_flood_of_one_step_hides_no_other_and_is_bounded(kind: str) -> None:
+    bench = Bench(TRAVEL % kind)
+    bench.see(REFUSED, *(event(T + 100 + n, event_type="policy_violation") for n in range(500)))
+    assert sum(value is not None for value in bench.engine.changes().values()) == 17
+    bench.see(SILENT)
+    assert len(bench.of("r")) == 1
+
+
+@pytest.mark.parametrize(("hours", "found"), [(20, 1), (25, 0)])
+def test_the_rest_of_a_spool_may_come_hours_later(hours: int, found: int) -> None:
+    bench = Bench(BURST)
+    bench.clock(T)
+    bench.see(event(T - 3 * DAY), event(T - 3 * DAY + 1))
+    bench.clock(T + hours * HOUR)
+    assert len(bench.see(event(T - 3 * DAY + 2))) == found

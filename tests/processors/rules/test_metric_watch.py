@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.rules import metric_watch
@@ -43,6 +43,7 @@ def test_without_rules_of_heartbeats_none_is_passed_on() -> None:
 NUMBERS = st.sampled_from([-10, -9.5, 0, 9.999, 10, 49, 50, 50.1, 79.9, 80, 89, 90, 91, 100])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["online", "error"])), max_size=20))
 def test_what_is_kept_back_would_change_nothing(samples: list[tuple[float, float, float, str]]) -> None:
     rules = load_rules(RULES, "r")
