@@ -144,6 +144,7 @@ def test_the_documents_are_signed_and_every_edge_gives_them_the_same_tag(documen
     [policy] = json.loads(standing.signed_policies.body)["policies"]
     assert policy == {
         "policy_id": "p", "version": 2, "heartbeat_interval": 60, "reporting": ["events"], "key_max_age_s": 86_400,
+        "maintenance_max": 14_400, "gone_after": 2_592_000,
     }  # fmt: skip
     sealing_key = SealingKey.from_pem(key_files.sealing_public.read_bytes())
     other = Standings(book, Documents(edge_settings("other", key_files), sealing_key)).of(CLIENT)
