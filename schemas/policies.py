@@ -116,8 +116,8 @@ class StoredPolicy(Struct, frozen=True, kw_only=True):
     timestamp: int
     actor: str
     deleted: bool
-    maintenance_max: Maintenance
-    gone_after: Gone
+    maintenance_max: Maintenance = MAINTENANCE_MAX_S
+    gone_after: Gone = GONE_AFTER_S
 
     @property
     def precedence(self) -> tuple[int, int, str]:
