@@ -24,7 +24,7 @@ from sinks.sql_port.audit import QueryFacts, Trail
 from sinks.sql_port.body import read_body
 from sinks.sql_port.control import Control
 from sinks.sql_port.exchange import Exchange, Wishes
-from sinks.sql_port.execution import Execution
+from sinks.sql_port.execution import QUERY_WAS_CANCELLED, Execution
 from sinks.sql_port.guard import refusal
 from sinks.sql_port.reader import Prepared, Reader, Statement
 from sinks.sql_port.requests import is_true, statement_of
@@ -112,25 +112,31 @@ class _Port:
     async def _query(self, request: Request, body: str, facts: QueryFacts, common: dict[str, str], send: Send) -> None:
         try:
             statement = self._statement(request, body, facts.bearer)
-            async with self._slots.slot(facts.bearer.name), asyncio.timeout(self._settings.sql_max_answer_s):
-                prepared = await self._prepared(statement, facts)
-                await self._run(request, prepared, facts, common, send)
+            with self._running.entered(facts) as query:
+                async with self._slots.slot(facts.bearer.name), asyncio.timeout(self._settings.sql_max_answer_s):
+                    prepared = await self._prepared(statement, facts)
+                    execution = Execution(prepared, facts.mark, self._control, self._threads)
+                    try:
+                        query.runs(execution)
+                        await self._exchange(request, execution, prepared, facts, common).run(send)
+                    finally:
+                        await asyncio.shield(execution.release())
         except QueryRefused as error:
             if not facts.recorded:
-                await self._record_refusal(facts, error)
+                # Of what ran nothing: an answer that only says no does not wait for the broker.
+                outcome = "refused" if error.code in responses.REFUSALS else "failed"
+                self._trail.record_later(facts, outcome, error.code)
+            raise
+        except asyncio.CancelledError:
+            if not facts.recorded:
+                self._trail.record_later(facts, "cancelled", QUERY_WAS_CANCELLED)
             raise
 
-    async def _run(
-        self, request: Request, prepared: Prepared, facts: QueryFacts, common: dict[str, str], send: Send
-    ) -> None:
-        execution = Execution(prepared, facts.mark, self._control, self._threads)
-        wishes = _wishes(request)
-        exchange = Exchange(execution, facts, self._trail, wishes, common, prepared.format, prepared.shape.is_select)
-        try:
-            with self._running.entered(facts, execution):
-                await exchange.run(send)
-        finally:
-            await asyncio.shield(execution.release())
+    def _exchange(
+        self, request: Request, execution: Execution, prepared: Prepared, facts: QueryFacts, common: dict[str, str]
+    ) -> Exchange:
+        wishes, shape = _wishes(request), prepared.shape
+        return Exchange(execution, facts, self._trail, wishes, common, prepared.format, shape.is_select)
 
     def _statement(self, request: Request, body: str, bearer: Bearer) -> Statement:
         pairs, known = request.query_params.multi_items(), self._reader.setting_names
@@ -146,10 +152,6 @@ class _Port:
         await loop.run_in_executor(self._threads, prepared.close)
         report = _report_of_kill(statement, prepared.shape.kills, self._running.cancel(prepared.shape.kills, facts.bearer))
         return await loop.run_in_executor(self._threads, self._reader.prepare, report, facts.mark)
-
-    async def _record_refusal(self, facts: QueryFacts, error: QueryRefused) -> None:
-        """Of what ran nothing. An answer that only says no does not wait for the broker."""
-        self._trail.record_later(facts, "refused" if error.code in responses.REFUSALS else "failed", error.code)
 
 
 def _report_of_kill(statement: Statement, query_id: str, ended: bool) -> Statement:

@@ -11,7 +11,7 @@ from sinks.errors import AuditUnavailable, QueryRefused
 from sinks.sql_port import responses
 from sinks.sql_port.audit import QueryFacts, Trail
 from sinks.sql_port.control import Progress
-from sinks.sql_port.execution import Execution, cancelled
+from sinks.sql_port.execution import QUERY_WAS_CANCELLED, Execution
 from sinks.sql_port.guard import refusal
 from sinks.sql_port.reader import Answer
 
@@ -135,10 +135,10 @@ class Exchange:
             raise refusal(SOCKET_TIMEOUT, text) from None
 
     def _settle(self, outcome: str, code: int) -> None:
-        self._settled = True
+        self._settled = self.facts.recorded = True
         self.trail.record_later(self.facts, outcome, code)
 
     async def _end(self) -> None:
         await self.execution.stop()
         if not self._settled:
-            self._settle("cancelled", cancelled().code)
+            self._settle("cancelled", QUERY_WAS_CANCELLED)

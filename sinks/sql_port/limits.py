@@ -9,7 +9,7 @@ from sinks.sql_port.roles import Role
 from sinks.tables import DATABASE, RETENTIONS
 
 
-def ceilings(settings: SinkSettings, role: Role) -> dict[str, float]:
+def ceilings(settings: SinkSettings, role: Role) -> dict[str, int | float]:
     """The settings of ClickHouse that a request may lower, and their highest values."""
     return {
         "max_execution_time": settings.sql_max_execution_s * role.ease,
@@ -27,7 +27,7 @@ def limits(settings: SinkSettings, role: Role, hidden: Iterable[str] = ()) -> di
     return {
         "final": "1",
         "additional_table_filters": f"{{{filters}}}",
-        **{name: f"{value:.15g}" for name, value in ceilings(settings, role).items()},
+        **{name: str(value) for name, value in ceilings(settings, role).items()},
         "result_overflow_mode": "throw",
         "timeout_overflow_mode": "throw",
     }

@@ -70,14 +70,15 @@ class Port:
         where = {"host": "127.0.0.1", "port": self.number, "username": role, "password": self.tokens[role]}
         return await asyncio.to_thread(clickhouse_connect.get_client, **where, database="viworks", **options)
 
-    async def running(self) -> int:
-        """How many statements the engine works on, this question not among them."""
-        return await asyncio.to_thread(self._running)
+    async def running(self, for_s: float = 0.0) -> int:
+        """How many statements the engine works on, this question not among them, for longer than ``for_s`` seconds."""
+        return await asyncio.to_thread(self._running, for_s)
 
-    def _running(self) -> int:
+    def _running(self, for_s: float) -> int:
         handle = self.reader.handle()
         try:
-            found = handle.query("SELECT count() - 1 FROM system.processes", "TSVRaw")
+            counted = f"SELECT countIf(elapsed >= {for_s} AND query NOT LIKE '%countIf(elapsed%') FROM system.processes"
+            found = handle.query(counted, "TSVRaw")
             return int(found.bytes().decode())
         finally:
             handle.close()
