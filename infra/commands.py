@@ -15,6 +15,7 @@ from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.settings import InfraSettings
+from infra.sql_commands import sql_app
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -28,6 +29,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(policy_app, name="policy")
 app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
+app.add_typer(sql_app, name="sql")
 app.command()(enroll)
 app.command()(unenroll)
 
