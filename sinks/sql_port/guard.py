@@ -61,6 +61,8 @@ _TOKEN = re.compile(
 
 
 _TABLE = re.compile(r"^ +TableIdentifier (\S+)", re.MULTILINE)
+_SETTINGS = re.compile(r"^( +)Set$", re.MULTILINE)
+_ONE_SELECT = re.compile(r"SelectWithUnionQuery.*\n ExpressionList \(children 1\)\n  SelectQuery\b")
 _KILL = re.compile(r"KILL QUERY WHERE query_id = '([^'\\\\]*)'(?: (?:A?SYNC|TEST))?")
 _IDENTIFIER_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*Identifier\s*\}")
 _PLAIN = re.compile(r"\A[A-Za-z0-9_.]*\Z")
@@ -79,6 +81,8 @@ def check_statement(canonical: str, tree: str, parameters: Mapping[str, str]) ->
     """
     if not _READING.match(tree):
         raise refusal(READONLY, "default: Cannot execute query in readonly mode. (READONLY)")
+    if _sets_inside(tree):
+        raise refusal(READONLY, "Cannot modify settings in a part of a query in readonly mode. (READONLY)")
     words = list(_words(canonical))
     if any(word == "OUTFILE" for word, _ in words):
         raise refusal(NOT_IMPLEMENTED, "INTO OUTFILE is not allowed. (NOT_IMPLEMENTED)")
@@ -86,6 +90,12 @@ def check_statement(canonical: str, tree: str, parameters: Mapping[str, str]) ->
     for word, is_call in words:
         if _forbidden(word.lower(), is_call):
             raise refusal(READONLY, f"default: Cannot use {word} in readonly mode. (READONLY)")
+
+
+def _sets_inside(tree: str) -> bool:
+    """Whether a part of the statement has SETTINGS of its own. The engine checks those of the whole, and only those."""
+    of_the_whole = {1, 3} if _ONE_SELECT.match(tree) else {1}
+    return any(len(indent) not in of_the_whole for indent in _SETTINGS.findall(tree))
 
 
 def tables_of(tree: str) -> tuple[str, ...]:

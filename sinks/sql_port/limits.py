@@ -26,6 +26,8 @@ def limits(settings: SinkSettings, role: Role, hidden: Iterable[str] = ()) -> di
     filters = ", ".join(f"'{table}': '{predicate}'" for table, predicate in predicates.items())
     return {
         "final": "1",
+        # On by default in the embedded engine, off on a server.
+        "allow_introspection_functions": "0",
         "additional_table_filters": f"{{{filters}}}",
         **{name: str(value) for name, value in ceilings(settings, role).items()},
         "result_overflow_mode": "throw",
