@@ -150,7 +150,8 @@ class _Port:
         if prepared.shape.kills is None:
             return prepared
         await loop.run_in_executor(self._threads, prepared.close)
-        report = _report_of_kill(statement, prepared.shape.kills, self._running.cancel(prepared.shape.kills, facts.bearer))
+        ended = self._running.cancel(prepared.shape.kills, facts.bearer)
+        report = _report_of_kill(dataclasses.replace(statement, default_format=prepared.format), prepared.shape.kills, ended)
         return await loop.run_in_executor(self._threads, self._reader.prepare, report, facts.mark)
 
 

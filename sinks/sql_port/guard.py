@@ -63,7 +63,7 @@ _TOKEN = re.compile(
 _TABLE = re.compile(r"^ +TableIdentifier (\S+)", re.MULTILINE)
 _SETTINGS = re.compile(r"^( +)Set$", re.MULTILINE)
 _ONE_SELECT = re.compile(r"SelectWithUnionQuery.*\n ExpressionList \(children 1\)\n  SelectQuery\b")
-_KILL = re.compile(r"KILL QUERY WHERE query_id = '([^'\\\\]*)'(?: (?:A?SYNC|TEST))?")
+_KILL = re.compile(r"KILL QUERY WHERE query_id = '([^'\\\\]*)'(?: A?SYNC)?(?: FORMAT \w+)?")
 _IDENTIFIER_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*Identifier\s*\}")
 _PLAIN = re.compile(r"\A[A-Za-z0-9_.]*\Z")
 

@@ -18,7 +18,6 @@ from chdb.state.sqlitelike import Connection
 from sinks.errors import QueryRefused
 from sinks.settings import SinkSettings
 from sinks.sql_port.guard import (
-    ACCESS_DENIED,
     READONLY,
     check_statement,
     check_system_tables,
@@ -28,7 +27,7 @@ from sinks.sql_port.guard import (
     with_output,
 )
 from sinks.sql_port.limits import limits
-from sinks.sql_port.roles import ANALYST, OPEN_SYSTEM_TABLES, ROLES, SENSITIVE_COLUMNS, Role
+from sinks.sql_port.roles import ANALYST, OPEN_SYSTEM_TABLES, ROLES, Role
 from sinks.tables import DATABASE
 
 _UNKNOWN = 1002
@@ -38,7 +37,6 @@ _CODE = re.compile(r"Code: (\d+)\. ")
 _NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]*\Z")
 _PARSED_FROM = re.compile(r"\s*:? In scope SELECT formatQuerySingleLine\(.*\Z", re.DOTALL)
 _NESTED = re.compile(r"\A(?:Code: \d+\. DB::Exception: )+(?=Code: \d+\. )")
-_MISSING_GRANT = re.compile(rf"grant SELECT ON {DATABASE}\.(\w+)")
 _CHECK = "viworks_statement"
 
 
@@ -115,7 +113,7 @@ class Prepared:
         try:
             result = self._handle.query(sql, self._statement.default_format)
         except (RuntimeError, ValueError) as error:
-            raise _hinted(refused(str(error)), self._statement.role) from None
+            raise refused(str(error)) from None
         return Answer(
             body=result.bytes() or b"",
             format=self.format,
@@ -185,16 +183,6 @@ def refused(text: str) -> QueryRefused:
     text = _NESTED.sub("", text[start:].strip()) if start >= 0 else f"Code: {_UNKNOWN}. DB::Exception: {text.strip()}"
     found = _CODE.match(text)
     return QueryRefused(int(found.group(1)) if found else _UNKNOWN, text)
-
-
-def _hinted(error: QueryRefused, role: Role) -> QueryRefused:
-    """With how to leave out what the role may not see, where it is that: most meet it by ``SELECT *``."""
-    table = _MISSING_GRANT.search(error.text) if error.code == ACCESS_DENIED and role is ANALYST else None
-    columns = SENSITIVE_COLUMNS.get(table.group(1)) if table else None
-    if not columns:
-        return error
-    hint = f"SELECT * EXCEPT ({', '.join(columns)}) leaves out what the role analyst does not see. (ACCESS_DENIED)"
-    return QueryRefused(error.code, error.text.replace("(ACCESS_DENIED)", hint, 1))
 
 
 def _set_up(handle: Connection, settings: Mapping[str, str], statement: Statement) -> None:

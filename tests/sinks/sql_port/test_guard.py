@@ -175,6 +175,7 @@ def test_where_a_result_is_written_to(canonical: str, composed: str, expected: s
     [
         ("KILL QUERY WHERE query_id = 'a-1' ASYNC", "a-1"),
         ("KILL QUERY WHERE query_id = 'a' SYNC", "a"),
+        ("KILL QUERY WHERE query_id = 'a' ASYNC FORMAT JSONEachRow", "a"),
         ("KILL QUERY WHERE query_id = 'a' OR 1 ASYNC", None),
         ("KILL QUERY WHERE user = 'a' ASYNC", None),
         ("KILL QUERY WHERE query_id = 'a\\' OR 1 ASYNC", None),
