@@ -82,7 +82,8 @@ class Trail(Protocol):
 class KafkaTrail:
     """The audit topic. Use as an async context manager."""
 
-    def __init__(self, bootstrap: str, wait_s: float, now_ms: Callable[[], int]) -> None:
+    def __init__(self, bootstrap: str, wait_s: float, now_ms: Callable[[], int], most_waiting: int = _MOST_WAITING) -> None:
+        self._most_waiting = most_waiting
         self._bootstrap = bootstrap
         self._wait_s = wait_s
         self._now_ms = now_ms
@@ -103,9 +104,14 @@ class KafkaTrail:
             log.error("%d audit records of the ends of queries were not taken by the broker", len(lost))
         await self._give_up()
 
+    @property
+    def waiting(self) -> int:
+        """How many records the broker does not have yet."""
+        return len(self._waiting)
+
     async def record(self, facts: QueryFacts, outcome: str, code: int = 0) -> None:
         """Return when all replicas have it, within the wait of the settings. Raises AuditUnavailable."""
-        if len(self._waiting) >= _MOST_WAITING:
+        if len(self._waiting) >= self._most_waiting:
             raise AuditUnavailable("too many records wait")
         await self._send(facts, facts.record(outcome, code, self._now_ms()))
 

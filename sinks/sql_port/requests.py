@@ -50,10 +50,10 @@ _TRANSPORT = frozenset(
     }
 )
 # Limits that there are none of, so that any number is a tighter one.
-_TIGHTENING = frozenset(
+TIGHTENING = frozenset(
     {"max_rows_to_read", "max_bytes_to_read", "max_rows_to_group_by", "max_columns_to_read", "max_threads"}
 )
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     {
         "cast_string_to_dynamic_use_inference",
         "count_distinct_implementation",
@@ -116,9 +116,9 @@ def _settings_of(pairs: Mapping[str, str], highest: Mapping[str, float], known: 
     for name, value in asked.items():
         if name in highest:
             _check_ceiling(name, value, highest[name])
-        elif name in _TIGHTENING:
+        elif name in TIGHTENING:
             _check_ceiling(name, value, float("inf"))
-        elif name not in _HARMLESS and not name.startswith(_HARMLESS_PREFIXES):
+        elif name not in HARMLESS and not name.startswith(_HARMLESS_PREFIXES):
             raise _refused(name, known)
     return asked
 

@@ -82,14 +82,13 @@ class System:
             if alive(pid)
         ]
 
-    def sql(self) -> ClickHouse:
-        """A clickhouse-connect client of the SQL port, as an analyst has it."""
+    def sql(self, role: str = "analyst") -> ClickHouse:
+        """A clickhouse-connect client of the SQL port, as an analyst has it, or in another role."""
         _, _, address = self.run["sql"].partition("://")
         host, _, port = address.partition(":")
-        token = Path(self.run["sql_token_file"]).read_text().strip()
-        return clickhouse_connect.get_client(
-            host=host, port=int(port), username="analyst", password=token, database="viworks"
-        )
+        first = Path(self.run["sql_token_file"]).read_text().strip()
+        token = first if role == "analyst" else local_token(self.data_dir, role)
+        return clickhouse_connect.get_client(host=host, port=int(port), username=role, password=token, database="viworks")
 
     def _ready_or_dead(self) -> bool:
         assert self._process is not None

@@ -19,8 +19,8 @@ def test_a_question_of_the_guide_runs(sql: ClickHouse, question: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_table_of_the_guide_is_there(sql: ClickHouse, name: str) -> None:
-    assert header(sql, f"SELECT * FROM viworks.{name} LIMIT 1")
+def test_a_table_of_the_guide_is_there(admin_sql: ClickHouse, name: str) -> None:
+    assert header(admin_sql, f"SELECT * FROM viworks.{name} LIMIT 1")
 
 
 def header(sql: ClickHouse, query: str) -> bytes:
