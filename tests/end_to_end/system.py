@@ -14,6 +14,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client as ClickHouse
 
 from infra.ports import free_port
+from infra.sql_tokens import local_token
 from tests.infra.waiting import alive, eventually
 
 START_WITHIN_S = 120.0
