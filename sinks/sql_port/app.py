@@ -39,9 +39,11 @@ _MOST_HELD_BYTES = 16 * 1024 * 1024
 _LEAST_INTERVAL_MS = 100
 
 
-def create_app(reader: Reader, control: Control, settings: SinkSettings, tokens: TokenFile, trail: Trail) -> Starlette:
-    """The app. Close ``control`` when it serves no longer."""
-    port = _Port(reader, control, settings, tokens, trail)
+def create_app(
+    reader: Reader, control: Control, running: Running, settings: SinkSettings, tokens: TokenFile, trail: Trail
+) -> Starlette:
+    """The app. Close ``running``, then ``control``, when it serves no longer."""
+    port = _Port(reader, control, running, settings, tokens, trail)
     return Starlette(
         routes=[
             Route("/ping", _ping, methods=["GET", "HEAD"]),
@@ -57,7 +59,9 @@ async def _ping(request: Request) -> Response:
 
 
 class _Port:
-    def __init__(self, reader: Reader, control: Control, settings: SinkSettings, tokens: TokenFile, trail: Trail) -> None:
+    def __init__(
+        self, reader: Reader, control: Control, running: Running, settings: SinkSettings, tokens: TokenFile, trail: Trail
+    ) -> None:
         self._reader = reader
         self._control = control
         self._settings = settings
@@ -65,7 +69,7 @@ class _Port:
         self._trail = trail
         self._slots = Slots(settings.sql_max_queries, settings.sql_max_queries_per_token, settings.sql_queue_wait_s)
         self._threads = ThreadPoolExecutor(settings.sql_max_queries, "sql-query")
-        self._running = Running()
+        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET and POST of ``/``. A GET without a query is a sign of life, as ClickHouse has it."""

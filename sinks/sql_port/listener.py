@@ -13,10 +13,11 @@ from starlette.applications import Starlette
 
 from sinks.settings import SinkSettings
 from sinks.sql_port.app import create_app
-from sinks.sql_port.audit import KafkaTrail
+from sinks.sql_port.audit import KafkaTrail, Trail
 from sinks.sql_port.control import Control
 from sinks.sql_port.protocol import port_protocol
 from sinks.sql_port.reader import Reader
+from sinks.sql_port.running import Running
 from sinks.sql_port.tokens import TokenFile
 
 _MOST_CONNECTIONS = 256
@@ -42,26 +43,35 @@ class _Server(uvicorn.Server):
 async def listening(settings: SinkSettings, connection_string: str, token: str) -> AsyncIterator[None]:
     """Answer on the port meanwhile. Raises OSError where the port is taken."""
     reader = await asyncio.to_thread(Reader, connection_string, settings)
-    control = Control(reader)
     tokens = TokenFile(token, settings.sql_tokens_path)
+    kept = KafkaTrail(settings.kafka, settings.sql_audit_wait_s, _now_ms)
+    async with kept as trail, answering(reader, settings, tokens, trail):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def answering(reader: Reader, settings: SinkSettings, tokens: TokenFile, trail: Trail) -> AsyncIterator[None]:
+    """Answer for ``reader`` on the settings' port meanwhile; queries that still run in the end are ended."""
+    control, running = Control(reader), Running()
     try:
-        async with KafkaTrail(settings.kafka, settings.sql_audit_wait_s, _now_ms) as trail:
-            app = create_app(reader, control, settings, tokens, trail)
-            async with serving(server(config(app, settings)), bound(settings.sql_host, settings.sql_port)):
+        app = create_app(reader, control, running, settings, tokens, trail)
+        async with _serving(_Server(_config(app, settings)), _bound(settings.sql_host, settings.sql_port)):
+            try:
                 yield
+            finally:
+                await running.close()
     finally:
         await control.close()
 
 
 @contextlib.asynccontextmanager
-async def serving(running: _Server, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve meanwhile."""
-    task = asyncio.create_task(running.serve([listener]))
+async def _serving(server: _Server, listener: socket.socket) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.serve([listener]))
     try:
-        await running.accepts.wait()
+        await server.accepts.wait()
         yield
     finally:
-        running.should_exit = True
+        server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
 
 
@@ -69,13 +79,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def server(settings: uvicorn.Config) -> _Server:
-    """A server that is not started."""
-    return _Server(settings)
-
-
-def config(app: Starlette, settings: SinkSettings) -> uvicorn.Config:
-    """The limits of connections; those of queries are the app's."""
+def _config(app: Starlette, settings: SinkSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=port_protocol(settings.sql_max_request_bytes, settings.sql_request_timeout_s),
@@ -90,8 +94,7 @@ def config(app: Starlette, settings: SinkSettings) -> uvicorn.Config:
     )
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises OSError where the port is taken."""
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets that name their protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -12,6 +12,8 @@ from sinks.sql_port.guard import refusal
 from sinks.sql_port.tokens import Bearer
 
 _QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING = 216
+_ABORTED = 236
+_CLOSE_S = 3.0
 
 
 class Query:
@@ -39,10 +41,13 @@ class Running:
     def __init__(self) -> None:
         self._queries: dict[tuple[str, str], Query] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @contextlib.contextmanager
     def entered(self, facts: QueryFacts) -> Iterator[Query]:
         """Known meanwhile. Raises QueryRefused where another query of the token has this id."""
+        if self._closed:
+            raise refusal(_ABORTED, "The server is shutting down. (ABORTED)")
         key = (facts.bearer.name, facts.query_id)
         if key in self._queries:
             raise refusal(
@@ -62,8 +67,18 @@ class Running:
             for (name, its_id), query in self._queries.items()
             if its_id == query_id and (name == bearer.name or bearer.role == "admin")
         ]
-        for task in [query.cancel() for query in found]:
+        self._end(found)
+        return bool(found)
+
+    async def close(self) -> None:
+        """Let in no more, and end those that run; those that the engine does not end in time are left."""
+        self._closed = True
+        self._end(list(self._queries.values()))
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=_CLOSE_S)
+
+    def _end(self, queries: list[Query]) -> None:
+        for task in [query.cancel() for query in queries]:
             if task:
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
-        return bool(found)

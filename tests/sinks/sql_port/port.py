@@ -15,10 +15,8 @@ from clickhouse_connect.driver import Client
 from infra.ports import free_port
 from sinks.errors import AuditUnavailable
 from sinks.settings import SinkSettings
-from sinks.sql_port.app import create_app
 from sinks.sql_port.audit import QueryFacts
-from sinks.sql_port.control import Control
-from sinks.sql_port.listener import bound, config, server, serving
+from sinks.sql_port.listener import answering
 from sinks.sql_port.reader import Reader
 from sinks.sql_port.tokens import TokenFile, dump, new_token
 from tests.sinks.warehouse import Warehouse
@@ -54,7 +52,6 @@ class Port:
     trail: FakeTrail
     tokens: dict[str, str]
     reader: Reader
-    control: Control
 
     @property
     def url(self) -> str:
@@ -94,12 +91,7 @@ async def open_port(warehouse: Warehouse, **changes: Any) -> AsyncIterator[Port]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(dump([token for _, token in made.values()]))
     reader = Reader(warehouse.engine.connection_string, settings)
-    control = Control(reader)
     trail = FakeTrail()
-    app = create_app(reader, control, settings, TokenFile(FIRST, path), trail)
     tokens = {role: secret for role, (secret, _) in made.items()}
-    try:
-        async with serving(server(config(app, settings)), bound("127.0.0.1", number)):
-            yield Port(number, trail, tokens, reader, control)
-    finally:
-        await control.close()
+    async with answering(reader, settings, TokenFile(FIRST, path), trail):
+        yield Port(number, trail, tokens, reader)

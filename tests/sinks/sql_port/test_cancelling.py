@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import httpx2
 import pytest
@@ -114,6 +115,21 @@ async def test_queries_of_one_token_and_of_all_are_bounded(warehouse: Warehouse)
         assert await code_of(one, "SELECT 1", "fourth") == 0
         await one.delete("/", params={"query_id": "q1"})
         assert await work[1] == 394
+
+
+async def test_the_end_of_the_port_ends_its_queries(warehouse: Warehouse) -> None:
+    async with contextlib.AsyncExitStack() as clients:
+        async with open_port(warehouse, sql_max_result_rows=10**13, sql_max_result_bytes=10**15) as port:
+            http = await clients.enter_async_context(port.http())
+            computing = asyncio.create_task(code_of(http, ENDLESS["computing"], "long"))
+            sending = asyncio.create_task(code_of(http, ENDLESS["sending"], "large"))
+            await running(port, 2)
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 4.0
+        assert await port.running() == 0
+        assert await computing == 394
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await sending
 
 
 async def test_many_who_hang_up_leave_nothing_behind(port: Port) -> None:
