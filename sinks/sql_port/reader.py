@@ -186,11 +186,12 @@ def refused(text: str) -> QueryRefused:
 
 
 def _set_up(handle: Connection, settings: Mapping[str, str], statement: Statement) -> None:
-    for name, value in settings.items():
-        literal = value if name == "additional_table_filters" else _quoted(value)
-        handle.query(f"SET {_setting(name)} = {literal}")
-    for name, value in statement.parameters.items():
-        handle.query(f"SET param_{_setting(name)} = {_quoted(value)}")
+    changes = [
+        f"{_setting(name)} = {value if name == 'additional_table_filters' else _quoted(value)}"
+        for name, value in settings.items()
+    ]
+    changes += [f"param_{_setting(name)} = {_quoted(value)}" for name, value in statement.parameters.items()]
+    handle.query(f"SET {', '.join(changes)}")
     handle.query(f"USE {_identifier(statement.database)}")
     handle.query(f"SET ROLE {statement.role.name}")
     handle.query("SET readonly = 1")
@@ -235,7 +236,8 @@ def _identifier(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    # chDB looks in every text that it is given for Python(NAME), and for an object of that name in this process.
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("(", "\\x28")
     return f"'{escaped}'"
 
 

@@ -134,6 +134,28 @@ _SOURCES = [
     "merge('system', 'processes')",
     "mergeTreeIndex('viworks', 'sessions')",
     "python('os')",
+    "Python(os)",
+    "hdfs('hdfs://127.0.0.1:1/x', 'CSV')",
+    "gcs('http://127.0.0.1:1/b/k', 'CSV', 'a String')",
+    "azureBlobStorage('http://127.0.0.1:1/', 'container', 'x')",
+    "deltaLake('http://127.0.0.1:1/b/k')",
+    "deltaLakeLocal('/etc')",
+    "icebergLocal('/etc')",
+    "icebergS3('http://127.0.0.1:1/b/k')",
+    "paimonLocal('/etc')",
+    "hudi('http://127.0.0.1:1/b/k')",
+    "urlCluster('default', 'http://127.0.0.1:1/')",
+    "s3Cluster('default', 'http://127.0.0.1:1/b/k')",
+    "fileCluster('default', '/etc/passwd', 'LineAsString')",
+    "mongodb('127.0.0.1:1', 'd', 'c', 'u', 'p', 'a Int8')",
+    "redis('127.0.0.1:1', 'k', 'k String')",
+    "jdbc('x', 'y')",
+    "odbc('x', 'y')",
+    "filesystem('/etc')",
+    "dictionary('d')",
+    "loop('viworks', 'events')",
+    "eval('SELECT 1')",
+    "bigquery('p', 'd', 't')",
 ]
 
 _FILES = ["file('/etc/passwd')", "`file`('/etc/passwd')", "\"file\"('/etc/passwd')", "FILE('/etc/passwd')".lower()]
@@ -245,6 +267,7 @@ def _codes_of(limit: str) -> tuple[int, ...]:
 
 def _sources() -> Iterator[Attempt]:
     for source in _SOURCES:
+        yield Attempt("table function", "admin", f"DESCRIBE TABLE {source}", (READONLY,))
         yield from (Attempt("table function", "admin", wrap(source), (READONLY,)) for wrap in _AROUND_TABLES)
     for call in _FILES:
         yield from (Attempt("file()", "admin", wrap(call), (READONLY,)) for wrap in _AROUND_CALLS)
