@@ -14,6 +14,11 @@ InfraError
 ├── PartUnknown
 ├── ClientUnknown
 ├── PolicyUnknown
+├── RulesFaulty
+├── ReceiversUnusable
+├── ReceiverUnknown
+├── TestNotDelivered
+├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
 ├── TokenRefused
@@ -99,8 +104,28 @@ class PolicyUnknown(InfraError):
     """``viworks policy show`` was asked for a policy that does not exist."""
 
 
+class RulesFaulty(InfraError):
+    """A file of rules has faults; they are shown below, each with its line."""
+
+
+class ReceiversUnusable(InfraError):
+    """The receivers file does not fit; ``detail`` has each fault."""
+
+
+class ReceiverUnknown(InfraError):
+    """``viworks receivers test`` was asked for a receiver that the file does not have."""
+
+
+class TestNotDelivered(InfraError):
+    """The receiver did not take the test alert."""
+
+
+class DeadLetterUnknown(InfraError):
+    """``viworks dlq`` was asked for a letter that is not there."""
+
+
 class OrderRefused(InfraError):
-    """The registry refused an administrator's order; says why."""
+    """The registry, or the alert desk, refused an administrator's order; says why."""
 
 
 class NotDecided(InfraError):

@@ -115,10 +115,10 @@ def test_a_standing_is_computed_once_and_again_when_the_book_has_changed(documen
     assert found.of(CLIENT) is first
     assert found.of(Groups(labels=frozenset({"lab"}))) is first
     assert found.of(NO_GROUPS) is not first
-    assert (first.interval_ms, first.config.heartbeat_interval) == (60_000, 60)
+    assert (first.terms.interval_ms, first.config.heartbeat_interval) == (60_000, 60)
     book.apply("p", policy_record("p", 3, {"label": "lab"}, heartbeat_interval=90))
     again = found.of(CLIENT)
-    assert (again.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
+    assert (again.terms.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
     assert json.loads(again.heartbeat_answer(0, 0).body) == {"status": "accepted", "policy_version": 3}
     assert again.signed_policies.etag != first.signed_policies.etag
 
