@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gzip
 import json
+import resource
+import sys
 import zlib
 
 import httpx2
@@ -175,11 +177,29 @@ async def test_an_error_in_the_middle_of_a_result_is_told(port: Port) -> None:
 async def test_a_result_may_be_larger_than_what_is_held(warehouse: Warehouse) -> None:
     async with open_port(warehouse, sql_max_result_rows=50_000_000, sql_max_result_bytes=2**30) as port:
         lines = size = 0
+        before = _most_memory_bytes()
         async with port.http() as http, http.stream("POST", "/", content="SELECT number FROM numbers(20000000)") as got:
             async for piece in got.aiter_raw():
                 lines += piece.count(b"\n")
                 size += len(piece)
     assert (lines, size) == (20_000_000, 168_888_890)
+    assert _most_memory_bytes() - before < 80_000_000
+
+
+def _most_memory_bytes() -> int:
+    """The most memory that this process ever had, engine and port and client together."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+async def test_a_later_request_on_a_connection_has_to_arrive_in_time_too(warehouse: Warehouse) -> None:
+    async with open_port(warehouse, sql_request_timeout_s=0.5) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+        for rest in (b"/ping HTTP/1.1\r\n\r\n", b"/pi"):
+            writer.write(b"GET " + rest)
+            async with asyncio.timeout(3):
+                answer = await (reader.readuntil(b"Ok.\n") if rest.endswith(b"\n") else reader.read())
+        assert answer == b""
+        writer.close()
 
 
 async def test_requests_are_bounded(warehouse: Warehouse) -> None:
