@@ -14,6 +14,7 @@ from sinks.tables import DATABASE
 
 BAD_ARGUMENTS = 36
 UNKNOWN_SETTING = 115
+SET_NON_GRANTED_ROLE = 512
 _MAX_PARAMETERS = 1000
 
 # Of the interface, not of the engine. Sessions hold nothing here, since nothing can be set or created in one.
@@ -88,11 +89,14 @@ def statement_of(
     """The statement of a request: ``query``, then the body. ``known`` are the names of ClickHouse's settings, if known.
 
     Raises:
-        QueryRefused: a setting that may not be changed, or lifts a limit, or is none.
+        QueryRefused: a setting that may not be changed, or lifts a limit, or is none; a role that is not the token's.
     """
-    pairs = dict(query)
+    listed = list(query)
+    pairs = dict(listed)
     if len(pairs) > _MAX_PARAMETERS:
         raise refusal(BAD_ARGUMENTS, f"A request has at most {_MAX_PARAMETERS} parameters. (BAD_ARGUMENTS)")
+    if any(name == "role" and value != role.name for name, value in listed):
+        raise refusal(SET_NON_GRANTED_ROLE, "Role should be granted to set as a current. (SET_NON_GRANTED_ROLE)")
     if is_true(pairs.get("compress")) or is_true(pairs.get("decompress")):
         raise refusal(NOT_IMPLEMENTED, "Native blocks are not compressed here: use Accept-Encoding. (NOT_IMPLEMENTED)")
     sql = "\n".join(part for part in (pairs.get("query", ""), body) if part)

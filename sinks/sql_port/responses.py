@@ -29,7 +29,7 @@ _STATUS: dict[int, int] = {
     229: 413,
 }
 # What is none of a statement's business to do: READONLY, ACCESS_DENIED, NOT_IMPLEMENTED and the like.
-REFUSALS = frozenset({48, 164, 192, 193, 194, 202, 229, 452, 497, 516})
+REFUSALS = frozenset({48, 164, 192, 193, 194, 202, 229, 452, 497, 512, 516})
 
 _CONTENT_TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",

@@ -154,6 +154,10 @@ async def test_whose_token_it_is(port: Port, warehouse: Warehouse) -> None:
         assert (await http.get("/", params=user)).status_code == 401
         assert (await http.get("/", params=user, auth=("default", ""))).status_code == 403
         assert (await http.get("/", params={**user, "password": FIRST})).status_code == 401
+        mine = {"X-ClickHouse-Key": FIRST}
+        assert (await http.get("/", params={**user, "role": "analyst"}, headers=mine)).text == "analyst\n"
+        other = await http.get("/", params={**user, "role": ["admin", "analyst"]}, headers=mine)
+        assert (other.status_code, code(other)) == (403, 512)
         warehouse.settings.sql_tokens_path.write_bytes(b"[]")
         revoked = await http.get("/", params=user, auth=("anyone", port.tokens["auditor"]))
         assert (revoked.status_code, code(revoked)) == (403, 516)
