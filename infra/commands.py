@@ -18,6 +18,7 @@ from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.settings import InfraSettings
+from infra.sql_commands import sql_app
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -35,6 +36,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(dlq_app, name="dlq")
+app.add_typer(sql_app, name="sql")
 app.command()(enroll)
 app.command()(unenroll)
 

@@ -21,6 +21,9 @@ InfraError
 ├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
+├── TokenRefused
+├── SqlRefused
+├── SqlPortAway
 └── PartNotStarted
 """
 
@@ -127,6 +130,18 @@ class OrderRefused(InfraError):
 
 class NotDecided(InfraError):
     """No verdict on an administrator's order came in time."""
+
+
+class TokenRefused(InfraError):
+    """A token of the SQL port cannot be made or revoked as asked."""
+
+
+class SqlRefused(InfraError):
+    """The SQL port refused a statement; in ClickHouse's own words."""
+
+
+class SqlPortAway(InfraError):
+    """The SQL port does not answer, or its answer broke off."""
 
 
 class PartNotStarted(InfraError):
