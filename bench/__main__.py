@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bench import edge, heartbeats, liveness, sink
-from bench.report import HEADER, Row
+from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
 from infra.ports import free_port
@@ -49,7 +49,7 @@ async def _edge(bootstrap: str, scratch: Path) -> None:
     _print(await asyncio.to_thread(edge.measure, bootstrap, ensure_keys(scratch / "keys"), scratch))
 
 
-def _print(row: Row) -> None:
+def _print(row: Row | Limit) -> None:
     print(row.text(), flush=True)
 
 
