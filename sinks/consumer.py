@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sinks.errors import ConsumerStalled
+from sinks.fetched import as_it_came
 from sinks.lane import Lane
 from sinks.settings import SinkSettings
 
@@ -41,6 +42,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             group_instance_id=settings.group_instance_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            value_deserializer=as_it_came,
             fetch_max_wait_ms=settings.sink_fetch_max_wait_ms,
             max_partition_fetch_bytes=2 * 1024 * 1024,
             max_poll_interval_ms=600_000,

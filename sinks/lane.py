@@ -1,6 +1,7 @@
 """One table's way from the consumer into ClickHouse: a bounded buffer, batches by size and time, retries without end.
 
-Lanes are independent, so that a table that ClickHouse is slow to take holds up no other.
+Lanes are independent, so that a table that ClickHouse is slow to take holds up no other. What can be done with records
+before their insert is done as they arrive, while the insert before theirs runs in its thread.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from itertools import islice
 from typing import Protocol
 
-from sinks.batches import Refused, backoff_s, next_offsets, take
+from sinks.batches import Batch, Chunk, Refused, backoff_s, next_offsets, parts, take
 from sinks.container import Record
 from sinks.errors import DeadLetterUndelivered, EngineUnavailable
 from sinks.settings import SinkSettings
@@ -26,7 +26,7 @@ Deliver = Callable[[Sequence[Refused]], Awaitable[None]]
 
 
 class Writer(Protocol):
-    """What a lane writes to: a TableWriter. Both calls block, and are never made at once."""
+    """What a lane writes to: a TableWriter. Both calls block, and are never made at once. ``records`` are a ``Batch``."""
 
     def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]: ...
     def forget(self) -> None: ...
@@ -41,8 +41,9 @@ class Lane:
         self._writer = writer
         self._deliver = deliver
         self._settings = settings
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[Chunk] = deque()
         self._bytes = 0
+        self._rows = 0
         self._oldest_s = 0.0
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
@@ -67,10 +68,12 @@ class Lane:
             self._log_ends[records[0].partition] = log_end
         if not self._waiting:
             self._oldest_s = time.monotonic()
-        self._waiting.extend(records)
-        self._bytes += sum(len(record.value or b"") for record in records)
+        for part in parts(records, self._settings.sink_batch_rows, self._settings.sink_batch_bytes):
+            self._waiting.append(Chunk.of(self.table, part))
+            self._bytes += self._waiting[-1].bytes
+            self._rows += len(part)
         self._arrived.set()
-        if len(self._waiting) >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
+        if self._rows >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
             self._full.set()
 
     async def run(self) -> None:
@@ -86,7 +89,7 @@ class Lane:
         """Give all partitions up: what waits is dropped, an insert that runs is waited for (its retries are not)."""
         self._generation += 1
         self._waiting.clear()
-        self._bytes = 0
+        self._bytes = self._rows = 0
         await self._idle.wait()
         self._writer.forget()
 
@@ -96,17 +99,18 @@ class Lane:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), rest_s)
 
-    def _next_batch(self) -> list[Record]:
-        count = take(list(islice(self._waiting, self._settings.sink_batch_rows)), self._settings.sink_batch_bytes)
-        batch = [self._waiting.popleft() for _ in range(count)]
-        self._bytes -= sum(len(record.value or b"") for record in batch)
+    def _next_batch(self) -> Batch:
+        count = take(self._waiting, self._settings.sink_batch_rows, self._settings.sink_batch_bytes)
+        batch = Batch([self._waiting.popleft() for _ in range(count)])
+        self._bytes -= sum(each.bytes for each in batch.chunks)
+        self._rows -= len(batch)
         self._oldest_s = time.monotonic()
         self._full.clear()
         if not self._waiting:
             self._arrived.clear()
         return batch
 
-    async def _write(self, batch: Sequence[Record]) -> None:
+    async def _write(self, batch: Batch) -> None:
         """Write until it is written, or until the partitions are given up: whoever has them next gets the batch again."""
         generation, attempt = self._generation, 0
         self._idle.clear()
@@ -114,7 +118,7 @@ class Lane:
             while generation == self._generation:
                 try:
                     await self._attempt(batch)
-                    self.done.update(next_offsets(batch))
+                    self.done.update(next_offsets(batch.chunks))
                     return
                 except (EngineUnavailable, DeadLetterUndelivered) as error:
                     log.warning("%s: batch of %d waits: %s: %s", self.table.name, len(batch), type(error).__name__, error)
@@ -123,7 +127,7 @@ class Lane:
         finally:
             self._idle.set()
 
-    async def _attempt(self, batch: Sequence[Record]) -> None:
+    async def _attempt(self, batch: Batch) -> None:
         insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch, dict(self._log_ends)))
         try:
             refused = await asyncio.shield(insert)

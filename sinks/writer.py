@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from sinks.batches import Refused, halves, insert_token, sort_records, spans, without_held
-from sinks.container import Record, container
+from sinks.batches import Batch, Chunk, Refused, halves, insert_token, spans_of, without_held
+from sinks.container import Record, container, container_of_blocks
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, RowsRefused
 from sinks.tables import Table
@@ -39,11 +39,11 @@ class TableWriter:
         """
         try:
             session = self._session = self._session or self._engine.session()
-            new = self._without_held(session, records, log_ends)
-            batch = sort_records(self._table, new)
-            for writer_schema_id, rows in batch.rows.items():
-                batch.refused += self._insert(session, writer_schema_id, rows)
-            return batch.refused
+            chunks = self._without_held(session, self._chunks(records), log_ends)
+            refused = [each for chunk in chunks for each in chunk.sorted.refused]
+            for number in sorted({number for chunk in chunks for number in chunk.blocks}):
+                refused += self._insert_chunks(session, number, [chunk for chunk in chunks if number in chunk.blocks])
+            return refused
         except EngineUnavailable:
             self.close()
             raise
@@ -53,6 +53,18 @@ class TableWriter:
         session, self._session = self._session, None
         if session:
             session.close()
+
+    def _chunks(self, records: Sequence[Record]) -> Sequence[Chunk]:
+        return records.chunks if isinstance(records, Batch) else [Chunk.of(self._table, records)]
+
+    def _insert_chunks(self, session: Session, writer_schema_id: int, chunks: Sequence[Chunk]) -> list[Refused]:
+        batch = container_of_blocks(writer_schema_id, [chunk.blocks[writer_schema_id] for chunk in chunks])
+        try:
+            session.insert_avro(self._table.qualified, batch, insert_token(batch))
+        except RowsRefused:
+            rows = [record for chunk in chunks for record in chunk.sorted.rows[writer_schema_id]]
+            return self._insert(session, writer_schema_id, rows)
+        return []
 
     def _insert(self, session: Session, writer_schema_id: int, rows: Sequence[Record]) -> list[Refused]:
         """Insert; where rows are refused, halve until each refused one stands alone and all others are in."""
@@ -66,13 +78,14 @@ class TableWriter:
             return self._insert(session, writer_schema_id, front) + self._insert(session, writer_schema_id, back)
         return []
 
-    def _without_held(self, session: Session, records: Sequence[Record], log_ends: Mapping[int, int]) -> Sequence[Record]:
-        ranges = spans(records)
+    def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:
+        ranges = spans_of(chunks)
         self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to], log_ends)
         doubtful = {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
         if not doubtful:
-            return records
-        return without_held(records, self._held_offsets(session, doubtful))
+            return chunks
+        held = self._held_offsets(session, doubtful)
+        return [Chunk.of(self._table, without_held(chunk.records, held)) for chunk in chunks]
 
     def _ask_for_held(self, session: Session, partitions: Sequence[int], log_ends: Mapping[int, int]) -> None:
         if not partitions:
