@@ -48,6 +48,11 @@ class Chunk:
     blocks: Mapping[int, bytes]
     bytes: int
 
+    @property
+    def oldest_ms(self) -> int:
+        """The timestamp of the record that came first, of each partition."""
+        return min(record.timestamp for record in (self.records[0], self.records[-1]))
+
     @classmethod
     def of(cls, table: Table, records: Sequence[Record]) -> Chunk:
         """A chunk of records that stand, of each partition, in the order of their offsets."""

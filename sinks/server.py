@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from sinks import storage
+from sinks import metrics, storage
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
@@ -29,15 +29,16 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
 
     Raises:
         SinkError: a key file, the engine or a migration cannot be used; the consumer stalled.
-        OSError: the port is taken.
+        OSError: a port is taken.
         aiokafka.errors.KafkaError: no broker at the start.
     """
     engine = await asyncio.to_thread(open_engine, settings)
     try:
         await asyncio.to_thread(_prepare, engine)
-        async with _sql_port(settings, engine), _consuming(settings, engine) as consumer:
-            ready()
-            await consumer.run()
+        with metrics.served(settings.sink_metrics_host, settings.sink_metrics_port):
+            async with _sql_port(settings, engine), _consuming(settings, engine) as consumer:
+                ready()
+                await consumer.run()
     finally:
         await asyncio.to_thread(engine.close)
 

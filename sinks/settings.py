@@ -22,6 +22,7 @@ class SinkSettings(BaseSettings):
         sink_linger_ms: how long a row may wait for more to join its batch.
         sink_buffer_bytes: how much of one table may wait in memory before its partitions are paused.
         sink_stall_s: how long Kafka may have records that the consumer does not bring before the process gives up.
+        sink_metrics_port: where Prometheus finds the sink's metrics, on ``sink_metrics_host``; 0 for nowhere.
         sql_max_*: what one query through the SQL port may use. A request may ask for less, never for more.
     """
 
@@ -42,6 +43,8 @@ class SinkSettings(BaseSettings):
     sink_commit_interval_s: float = Field(default=0.5, gt=0)
     sink_retry_max_s: float = Field(default=10.0, gt=0)
     sink_stall_s: float = Field(default=60.0, gt=0)
+    sink_metrics_host: str = "127.0.0.1"
+    sink_metrics_port: int = Field(default=0, ge=0, le=65535)
 
     sql_host: str = "127.0.0.1"
     sql_port: int = Field(default=8123, ge=1, le=65535)
