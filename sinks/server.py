@@ -15,6 +15,7 @@ from sinks.lane import Lane
 from sinks.migrate import migrate
 from sinks.rollups import catch_up
 from sinks.settings import SinkSettings
+from sinks.sieve import drop_left_over
 from sinks.sql_port.listener import listening
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
@@ -49,6 +50,7 @@ def _prepare(engine: Engine) -> None:
         for migration in migrate(session):
             log.info("applied %s", migration.name)
         if isinstance(engine, EmbeddedEngine):
+            drop_left_over(session)
             catch_up(session)
     finally:
         session.close()

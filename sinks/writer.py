@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from sinks.batches import Batch, Chunk, Refused, halves, insert_token, spans_of, without_held
-from sinks.container import Record, container, container_of_blocks
+from sinks.container import Record, block, container_of_blocks
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, RowsRefused
+from sinks.sieve import sieve
 from sinks.tables import Table
 
 log = logging.getLogger(__name__)
@@ -58,25 +59,36 @@ class TableWriter:
         return records.chunks if isinstance(records, Batch) else [Chunk.of(self._table, records)]
 
     def _insert_chunks(self, session: Session, writer_schema_id: int, chunks: Sequence[Chunk]) -> list[Refused]:
-        batch = container_of_blocks(writer_schema_id, [chunk.blocks[writer_schema_id] for chunk in chunks])
+        """Insert; where rows are refused, find them, and insert all others."""
         try:
-            session.insert_avro(self._table.qualified, batch, insert_token(batch))
+            self._insert(session, writer_schema_id, [chunk.blocks[writer_schema_id] for chunk in chunks])
+            return []
         except RowsRefused:
             rows = [record for chunk in chunks for record in chunk.sorted.rows[writer_schema_id]]
-            return self._insert(session, writer_schema_id, rows)
-        return []
+        with sieve(session, self._table, writer_schema_id) as copy:
+            groups, refused = copy.sift(rows)
+            log.warning(
+                "%s: %d of %d rows refused, found by %d probes", self._table.name, len(refused), len(rows), copy.probes
+            )
+        return refused + self._insert_groups(session, writer_schema_id, groups)
 
-    def _insert(self, session: Session, writer_schema_id: int, rows: Sequence[Record]) -> list[Refused]:
-        """Insert; where rows are refused, halve until each refused one stands alone and all others are in."""
-        batch = container(writer_schema_id, rows)
+    def _insert_groups(self, session: Session, writer_schema_id: int, groups: Sequence[Sequence[Record]]) -> list[Refused]:
+        """Insert what passed the sieve. A view may refuse it nevertheless; then only halving by inserts is left."""
+        if not groups:
+            return []
         try:
-            session.insert_avro(self._table.qualified, batch, insert_token(batch))
+            self._insert(session, writer_schema_id, [block(group) for group in groups])
         except RowsRefused as error:
+            rows = [row for group in groups for row in group]
             if len(rows) == 1:
                 return [Refused(rows[0], f"{type(error).__name__}:{error.code}")]
             front, back = halves(rows)
-            return self._insert(session, writer_schema_id, front) + self._insert(session, writer_schema_id, back)
+            return [each for half in (front, back) for each in self._insert_groups(session, writer_schema_id, [half])]
         return []
+
+    def _insert(self, session: Session, writer_schema_id: int, blocks: Sequence[bytes]) -> None:
+        batch = container_of_blocks(writer_schema_id, blocks)
+        session.insert_avro(self._table.qualified, batch, insert_token(batch))
 
     def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:
         ranges = spans_of(chunks)
