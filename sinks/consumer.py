@@ -42,6 +42,8 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             bootstrap_servers=settings.kafka,
             group_id=settings.sink_group,
             group_instance_id=settings.group_instance_id,
+            session_timeout_ms=int(settings.sink_session_timeout_s * 1_000),
+            heartbeat_interval_ms=int(settings.sink_session_timeout_s * 1_000 / 3),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             value_deserializer=as_it_came,
