@@ -10,6 +10,7 @@ SinkError
 │   └── MigrationChanged        a migration that was applied has other content now
 ├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
+├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
@@ -65,6 +66,10 @@ class NotADatum(SinkError):
 
 class DeadLetterUndelivered(SinkError):
     """A refused row could not be put on the dead letter topic."""
+
+
+class ReplayFailed(SinkError):
+    """A table cannot be rebuilt from Kafka. It stays as it is."""
 
 
 class ConsumerStalled(SinkError):

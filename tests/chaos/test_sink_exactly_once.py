@@ -18,6 +18,19 @@ from tests.sinks.sink_process import SinkProcess
 _SHORT = {"sink_killed": 4, "broker_killed": 1, "rebalanced": 2, "zombie": 1}
 _LONG = {"sink_killed": 150, "broker_killed": 50, "rebalanced": 50, "zombie": 20}
 _EVENTS = 1_000_000
+_WRONG_MINUTES = """
+SELECT count() FROM
+(
+    SELECT client_id, toStartOfMinute(timestamp) AS minute, count() AS rows, sum(cpu_usage) AS cpu
+    FROM viworks.heartbeats GROUP BY client_id, minute
+) AS row
+FULL JOIN
+(
+    SELECT client_id, minute, sum(heartbeats) AS counted, sum(cpu_usage_sum) AS cpu
+    FROM viworks.heartbeat_rollups GROUP BY client_id, minute
+) AS rollup USING (client_id, minute)
+WHERE rows != counted OR row.cpu != rollup.cpu
+"""
 
 
 @pytest.mark.parametrize(
@@ -61,12 +74,7 @@ async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc) -> N
     rows = int(await sink.ask_files(f"SELECT count() FROM {table}"))
     counted = int(await sink.ask_files("SELECT sum(heartbeats) FROM viworks.heartbeat_rollups"))
     by_id = int(await sink.ask_files(f"SELECT uniqExact(client_id, timestamp) FROM {table}"))
-    wrong = await sink.ask_files(
-        "SELECT count() FROM (SELECT client_id, toStartOfMinute(timestamp) AS minute, count() AS rows, "
-        f"sum(cpu_usage) AS cpu FROM {table} GROUP BY client_id, minute) AS row FULL JOIN (SELECT client_id, minute, sum(heartbeats) AS counted, "
-        "sum(cpu_usage_sum) AS cpu FROM viworks.heartbeat_rollups GROUP BY client_id, minute) AS rollup "
-        "USING (client_id, minute) WHERE rows != counted OR row.cpu != rollup.cpu"
-    )
+    wrong = await sink.ask_files(_WRONG_MINUTES)
     kafka = sum(ends.values())
     carried_out = ", ".join(f"{count} x {name}" for name, count in sorted(havoc.done.items()))
     print(  # noqa: T201 - the proof's figures
