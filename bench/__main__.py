@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import edge, heartbeats, liveness, sink
+from bench import edge, heartbeats, liveness, sink, visible
 from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
@@ -26,6 +26,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="viworks-bench-") as directory:
         scratch = Path(directory)
         await _on_a_broker(scratch / "readers", _readers)
+        await _on_a_broker(scratch / "visible", _visible)
         await _on_a_broker(scratch / "edge", _edge)
 
 
@@ -43,6 +44,10 @@ async def _readers(bootstrap: str, scratch: Path) -> None:
     count = await heartbeats.fill(bootstrap, HEARTBEATS)
     _print(await liveness.measure(bootstrap, scratch, count))
     _print(await sink.measure(bootstrap, scratch, count))
+
+
+async def _visible(bootstrap: str, scratch: Path) -> None:
+    _print(await visible.measure(bootstrap, scratch))
 
 
 async def _edge(bootstrap: str, scratch: Path) -> None:

@@ -1,8 +1,8 @@
 """Rebuilds a span of a table from Kafka: beside the live table, verified, then swapped in.
 
 The sink does it itself, between two runs of its consumer, since it alone has the embedded engine. What arrives meanwhile
-waits on Kafka. An order is a file, and is removed when it is done: a sink that dies on the way begins it anew. The live table
-is not touched before the swap, which is atomic, so that an order that fails changes nothing.
+waits on Kafka. An order is a file, and is removed when it is done: a sink that dies on the way begins it anew. The live
+table is not touched before the swap, which is atomic, so that an order that fails changes nothing.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import msgspec
 from infra.kafka import EmbeddedKafka
 from sinks.replay import PREFIX, Order, Outcome, order_path, outcome_path, rebuild
 from tests.deadline import eventually
-from tests.sinks.samples import event, heartbeat, now_ms, row
+from tests.sinks.samples import event, heartbeat, now_ms, rejection, row
 from tests.sinks.sink_process import SinkProcess, produce
 from tests.sinks.warehouse import Warehouse
 
@@ -26,18 +26,21 @@ def spans_of(rows: list[object]) -> dict[int, tuple[int, int]]:
 
 async def test_rows_come_back_and_no_neighbour_changes(kafka: EmbeddedKafka, warehouse: Warehouse) -> None:
     name, other = f"replay-{uuid.uuid4()}", f"replay-other-{uuid.uuid4()}"
-    rows = await produce(kafka.bootstrap, [row("event", event(name, f"e{n}"), 0) for n in range(60)])
-    warehouse.fill("events", "event", event(other, "e1"))
-    assert not warehouse.write("events", rows)
-    warehouse.session.command(f"DELETE FROM viworks.events WHERE client_id = '{name}' AND event_id LIKE 'e1%'")
-    order = Order(uuid.uuid4().hex, "events", spans_of(list(rows)))
+    sent = [rejection(f"r{n}", client_id=name, count=n) for n in range(60)]
+    rows = await produce(kafka.bootstrap, [row("rejection", each, 0) for each in sent])
+    warehouse.fill("rejections", "rejection", rejection("r", client_id=other))
+    assert not warehouse.write("rejections", rows)
+    warehouse.session.command(f"DELETE FROM viworks.rejections WHERE client_id = '{name}' AND count BETWEEN 10 AND 19")
+    order = Order(uuid.uuid4().hex, "rejections", spans_of(list(rows)))
     outcome = await rebuild(warehouse.engine, warehouse.session, kafka.bootstrap, order)
-    assert (outcome.rows, outcome.rows_before, outcome.refused, outcome.fault) == (60, 49, 0, "")
-    counted = f"SELECT client_id, count() FROM viworks.events WHERE client_id IN ('{name}', '{other}') GROUP BY client_id"
+    assert (outcome.rows, outcome.rows_before, outcome.refused, outcome.fault) == (60, 50, 0, "")
+    counted = (
+        f"SELECT client_id, count() FROM viworks.rejections WHERE client_id IN ('{name}', '{other}') GROUP BY client_id"
+    )
     assert dict(warehouse.session.rows(counted)) == {name: 60, other: 1}
-    about = "SELECT name, comment FROM system.tables WHERE name LIKE '%events' AND database = 'viworks'"
+    about = "SELECT name, comment FROM system.tables WHERE name LIKE '%rejections' AND database = 'viworks'"
     ((table, comment),) = warehouse.session.rows(about)
-    assert (table, comment[:15]) == ("events", "Security events")
+    assert (table, comment[:20]) == ("rejections", "Requests that an edg")
 
 
 async def test_views_are_fed_after_a_swap(kafka: EmbeddedKafka, warehouse: Warehouse) -> None:
