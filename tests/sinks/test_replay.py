@@ -26,9 +26,9 @@ def spans_of(rows: list[object]) -> dict[int, tuple[int, int]]:
 
 async def test_rows_come_back_and_no_neighbour_changes(kafka: EmbeddedKafka, warehouse: Warehouse) -> None:
     name, other = f"replay-{uuid.uuid4()}", f"replay-other-{uuid.uuid4()}"
-    sent = [rejection(f"r{n}", client_id=name, count=n) for n in range(60)]
+    sent = [rejection(f"{name}-{n}", client_id=name, count=n) for n in range(60)]
     rows = await produce(kafka.bootstrap, [row("rejection", each, 0) for each in sent])
-    warehouse.fill("rejections", "rejection", rejection("r", client_id=other))
+    warehouse.fill("rejections", "rejection", rejection(other, client_id=other))
     assert not warehouse.write("rejections", rows)
     warehouse.session.command(f"DELETE FROM viworks.rejections WHERE client_id = '{name}' AND count BETWEEN 10 AND 19")
     order = Order(uuid.uuid4().hex, "rejections", spans_of(list(rows)))
