@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import alerting, edge, heartbeats, liveness, recovery, sink
+from bench import alerting, edge, heartbeats, liveness, recovery, sink, visible
 from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
@@ -27,6 +27,7 @@ async def main() -> None:
         scratch = Path(directory)
         await _on_a_broker(scratch / "readers", _readers)
         await _on_a_broker(scratch / "recovery", _recovery)
+        await _on_a_broker(scratch / "visible", _visible)
         await _on_a_broker(scratch / "edge", _edge)
         await _on_a_broker(scratch / "alerting", _alerting)
 
@@ -49,6 +50,10 @@ async def _readers(bootstrap: str, scratch: Path) -> None:
 
 async def _recovery(bootstrap: str, scratch: Path) -> None:
     _print(await recovery.measure(bootstrap, scratch))
+
+
+async def _visible(bootstrap: str, scratch: Path) -> None:
+    _print(await visible.measure(bootstrap, scratch))
 
 
 async def _edge(bootstrap: str, scratch: Path) -> None:

@@ -17,6 +17,7 @@ from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
+from infra.replay_commands import replay
 from infra.settings import InfraSettings
 from infra.sql_commands import sql_app
 
@@ -39,6 +40,7 @@ app.add_typer(dlq_app, name="dlq")
 app.add_typer(sql_app, name="sql")
 app.command()(enroll)
 app.command()(unenroll)
+app.command()(replay)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

@@ -20,9 +20,11 @@ class SinkSettings(BaseSettings):
         sink_group: the consumer group; on a server several processes share it.
         sink_instance: the process's own name in the group: the same after a restart, another for each process.
             With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
+        sink_session_timeout_s: a process that is silent for so long loses its partitions; not less than the broker allows.
         sink_linger_ms: how long a row may wait for more to join its batch.
         sink_buffer_bytes: how much of one table may wait in memory before its partitions are paused.
         sink_stall_s: how long Kafka may have records that the consumer does not bring before the process gives up.
+        sink_metrics_port: where Prometheus finds the sink's metrics, on ``sink_metrics_host``; 0 for nowhere.
         sql_max_*: what one query through the SQL port may use. A request may ask for less, never for more.
         sql_max_queries: how many run at once; ``sql_max_queries_per_token`` of them for one token.
         sql_queue_wait_s: how long a query may wait for its turn.
@@ -40,6 +42,7 @@ class SinkSettings(BaseSettings):
 
     sink_group: str = "viworks-sinks"
     sink_instance: str = ""
+    sink_session_timeout_s: float = Field(default=10.0, gt=0)
     sink_batch_rows: int = Field(default=50_000, ge=1, le=500_000)
     sink_batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     sink_linger_ms: int = Field(default=150, ge=0)
@@ -48,6 +51,8 @@ class SinkSettings(BaseSettings):
     sink_commit_interval_s: float = Field(default=0.5, gt=0)
     sink_retry_max_s: float = Field(default=10.0, gt=0)
     sink_stall_s: float = Field(default=60.0, gt=0)
+    sink_metrics_host: str = "127.0.0.1"
+    sink_metrics_port: int = Field(default=0, ge=0, le=65535)
 
     sql_host: str = "127.0.0.1"
     sql_port: int = Field(default=8123, ge=1, le=65535)
