@@ -22,12 +22,14 @@ class PrivacyGuard:
     """Turns sensitive values into envelopes and addresses into networks and pseudonyms.
 
     ``pseudonym_period_s``: after so long the same address gets another pseudonym; 0 for never.
+    ``keep_heartbeat_proof``: whether the signed bytes of heartbeats are kept too.
     """
 
     mode: PrivacyMode
     sealing_key: SealingKey
     pseudonym_key: bytes
     pseudonym_period_s: int = 0
+    keep_heartbeat_proof: bool = False
 
     def text(self, value: str, place: Place, member: str) -> str:
         """An envelope of a sensitive value; one that came sealed for the SOC's key stays as it is.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
-from schemas.heartbeat_value import Terms, heartbeat_value
+from schemas.heartbeat_value import Proof, Terms, heartbeat_value
 from schemas.messages import (
     CertificateRequest,
     ClientRegistration,
@@ -37,7 +37,15 @@ def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, terms: Terms,
         signature=request.signature,
         received_ms=request.received_ms,
         edge=edge,
+        proof=_heartbeat_proof(request, guard) if guard.keep_heartbeat_proof else None,
     )
+
+
+def _heartbeat_proof(request: SignedRequest[Heartbeat], guard: PrivacyGuard) -> Proof:
+    """What a client may have put into members that the protocol does not know is sealed with the rest."""
+    message = request.message
+    place = Place(message.client_id, "heartbeat.signed_bytes", str(message.timestamp))
+    return Proof(*guard.signed_bytes(request.signed_bytes, place))
 
 
 def _with_sealed_extras(message: Heartbeat, extras: str, guard: PrivacyGuard) -> Heartbeat:

@@ -103,7 +103,7 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             clock=clock,
             keys=keys,
             authenticator=Authenticator(keys, revocations),
-            guard=PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key, settings.pseudonym_period_s),
+            guard=_guard(settings, sealing_key, pseudonym_key),
             standings=Standings(book, Documents(settings, sealing_key)),
             producer=producer,
             registry=registry,
@@ -142,3 +142,8 @@ def _key_directories(settings: EdgeSettings) -> set[Path]:
     """Where keys are kept: those of the settings, and the data directory."""
     files = (settings.token_keys_file, settings.policy_key_file, settings.pseudonym_key_file, settings.sealing_key_file)
     return {path.parent for path in files} | ({settings.data_dir} if settings.data_dir else set())
+
+
+def _guard(settings: EdgeSettings, sealing_key: SealingKey, pseudonym_key: bytes) -> PrivacyGuard:
+    period_s, keep_proof = settings.pseudonym_period_s, settings.keep_heartbeat_proof
+    return PrivacyGuard(settings.privacy_mode, sealing_key, pseudonym_key, period_s, keep_proof)

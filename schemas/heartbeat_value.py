@@ -1,6 +1,6 @@
 """Heartbeats on Kafka, encoded by hand: 1 µs where the schema-driven encoder of ``codec`` with its record takes 4.6.
 
-The layout is that of ``avro/heartbeat.2.avsc`` in the wire format of ``codec``; a test holds the two equal for any message.
+The layout is that of ``avro/heartbeat.3.avsc`` in the wire format of ``codec``; a test holds the two equal for any message.
 Avro (specification 1.12, "Binary Encoding"): a long is a zigzag varint, a string or bytes a long of its length and the
 bytes, a double 8 bytes little endian, a union the branch's number and the value, a record its fields one after the other.
 """
@@ -51,6 +51,7 @@ def _millis(time_ms: int) -> bytes:
 _HEADER = struct.pack(">bI", 0, latest_schema("heartbeat").id)
 _STATUSES = {status: _of_length(status.value.encode()) for status in ClientStatus}
 _SIGNATURE_LENGTH = long(64)
+_NO_PROOF = b"\x00\x00"
 
 
 class Terms(NamedTuple):
@@ -64,8 +65,22 @@ class Terms(NamedTuple):
     gone_ms: int = 30 * 86_400_000
 
 
+class Proof(NamedTuple):
+    """The bytes that were signed, or an envelope of them."""
+
+    signed_bytes: bytes
+    signed_bytes_sealed: bool
+
+
 def heartbeat_value(
-    message: Heartbeat, *, terms: Terms, key_id: str, signature: bytes, received_ms: int, edge: str
+    message: Heartbeat,
+    *,
+    terms: Terms,
+    key_id: str,
+    signature: bytes,
+    received_ms: int,
+    edge: str,
+    proof: Proof | None = None,
 ) -> bytes:
     """The value of a ``heartbeat`` record; ``signature`` has 64 bytes."""
     metrics = message.metrics
@@ -85,8 +100,13 @@ def heartbeat_value(
             _kept_text(edge),
             _kept_long(terms.maintenance_ms),
             _kept_long(terms.gone_ms),
+            _NO_PROOF if proof is None else _proof(proof),
         )
     )
+
+
+def _proof(proof: Proof) -> bytes:
+    return _SECOND_BRANCH + _of_length(proof.signed_bytes) + (b"\x01" if proof.signed_bytes_sealed else b"\x00")
 
 
 def _sealed(text: str) -> bytes:

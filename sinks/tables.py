@@ -48,6 +48,7 @@ class Retention:
 
 TABLES: tuple[Table, ...] = (
     Table("heartbeats", topics.HEARTBEATS),
+    Table("registrations", topics.REGISTRATIONS),
     Table("sessions", topics.SESSIONS),
     Table("events", topics.EVENTS),
     Table("liveness_transitions", topics.LIVENESS),
@@ -63,6 +64,7 @@ RETENTIONS: dict[str, Retention] = {
     "heartbeats_now": Retention("received_at", "24 HOUR"),
     "heartbeat_rollups": Retention("minute", "90 DAY"),
     "sessions": Retention("received_at", "90 DAY"),
+    "registrations": Retention("received_at", "1 YEAR"),
     "liveness_transitions": Retention("timestamp", "90 DAY"),
     "events": Retention("received_at", "2 YEAR"),
     "alerts": Retention("timestamp", "2 YEAR"),

@@ -103,7 +103,8 @@ CREATE SETTINGS PROFILE OR REPLACE viworks_admin SETTINGS
 CREATE ROLE OR REPLACE viworks_analyst SETTINGS PROFILE 'viworks_analyst';
 GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.* TO viworks_analyst;
 REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.audit* FROM viworks_analyst;
-REVOKE SELECT(signature) ON viworks.heartbeats FROM viworks_analyst;
+REVOKE SELECT(signature, signed_bytes) ON viworks.heartbeats FROM viworks_analyst;
+REVOKE SELECT(signature, signed_bytes, public_key) ON viworks.registrations FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes) ON viworks.sessions FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes) ON viworks.events FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes, public_key) ON viworks.clients FROM viworks_analyst;
@@ -158,6 +159,7 @@ CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeats FOR SELECT 
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeats_now FOR SELECT USING received_at > now64(3) - INTERVAL 24 HOUR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeat_rollups FOR SELECT USING minute > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.sessions FOR SELECT USING received_at > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
+CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.registrations FOR SELECT USING received_at > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.liveness_transitions FOR SELECT USING timestamp > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.events FOR SELECT USING received_at > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.alerts FOR SELECT USING timestamp > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;

@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape
 from sinks.tables import DATABASE
 
 SENSITIVE_COLUMNS: dict[str, tuple[str, ...]] = {
-    "heartbeats": ("signature",),
+    "heartbeats": ("signature", "signed_bytes"),
+    "registrations": ("signature", "signed_bytes", "public_key"),
     "sessions": ("signature", "signed_bytes"),
     "events": ("signature", "signed_bytes"),
     "clients": ("signature", "signed_bytes", "public_key"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ingest.errors import PlaintextRefused
 from ingest.extract import SignedRequest
 from ingest.privacy import PrivacyGuard
-from ingest.records import event_record, session_record
+from ingest.records import event_record, heartbeat_record, session_record
 from ingest.tokens import Identity
-from schemas.messages import SecurityEvent, SessionReport, decode_message
+from schemas import codec
+from schemas.heartbeat_value import Terms
+from schemas.messages import Heartbeat, SecurityEvent, SessionReport, decode_message
 from schemas.privacy import PrivacyMode, pseudonym
 from schemas.sealing import Place, SealingKey, open_envelope
 from tests.schemas import messages_samples as samples
@@ -98,3 +101,17 @@ def test_pseudonyms_can_be_joined_within_a_period_and_not_beyond() -> None:
     assert first != of("198.51.100.8", start_ms)
     assert first != of("198.51.100.7", start_ms + day_ms)
     assert SEAL.address("198.51.100.7", "m", 0) == SEAL.address("198.51.100.7", "m", start_ms)
+
+
+@pytest.mark.parametrize("guard", [SEAL, STRICT])
+def test_heartbeats_keep_their_signed_bytes_by_setting_only(guard: PrivacyGuard) -> None:
+    beat = request(Heartbeat, samples.heartbeat(NOW))
+    without, kept = (
+        codec.decode_as("heartbeat", heartbeat_record(beat, "edge", Terms(30_000), each))
+        for each in (guard, replace(guard, keep_heartbeat_proof=True))
+    )
+    assert (without["signed_bytes"], without["signed_bytes_sealed"]) == (None, False)
+    place = Place(samples.CLIENT_ID, "heartbeat.signed_bytes", str(NOW))
+    is_sealed, proof = guard is SEAL, kept["signed_bytes"]
+    assert kept["signed_bytes_sealed"] is is_sealed
+    assert (open_envelope(proof.decode(), place, SOC) if is_sealed else proof) == b"signed"

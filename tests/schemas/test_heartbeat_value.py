@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import codec
-from schemas.heartbeat_value import Terms, heartbeat_value, long
+from schemas.heartbeat_value import Proof, Terms, heartbeat_value, long
 from schemas.messages import ClientStatus, Heartbeat, decode_message
 from tests.schemas import messages_samples as samples
 
@@ -38,6 +38,7 @@ def record_of(message: Heartbeat, others: dict[str, Any]) -> dict[str, Any]:
         "signature": others["signature"],
         "received_at": others["received_ms"],
         "edge": others["edge"],
+        **(others["proof"]._asdict() if others["proof"] else {}),
     }
 
 
@@ -53,6 +54,7 @@ def record_of(message: Heartbeat, others: dict[str, Any]) -> dict[str, Any]:
     signature=st.binary(min_size=64, max_size=64),
     received_ms=times,
     edge=st.text(max_size=300),
+    proof=st.none() | st.builds(Proof, st.binary(max_size=600), st.booleans()),
 )
 def test_the_bytes_are_those_of_the_schema(
     client_id: str,

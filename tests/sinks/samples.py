@@ -149,6 +149,26 @@ def client(client_id: str, **changes: Any) -> dict[str, Any]:
     return record | changes
 
 
+def registration(client_id: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "request_id": "r-1",
+        "client_id": client_id,
+        "public_key": bytes(32),
+        "capabilities": ["vpn"],
+        "version": "1.0.0",
+        "node_id": None,
+        "device_info": "envelope",
+        "timestamp": now_ms(),
+        "key_id": "0123456789abcdef",
+        "signature": bytes(64),
+        "signed_bytes": b"signed",
+        "signed_bytes_sealed": False,
+        "received_at": now_ms(),
+        "edge": "edge-1",
+    }
+    return record | changes
+
+
 def rejection(rejection_id: str, **changes: Any) -> dict[str, Any]:
     record = {
         "rejection_id": rejection_id,

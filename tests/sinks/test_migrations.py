@@ -22,6 +22,7 @@ TTLS = {
     "alerts": "toIntervalYear(2)",
     "rejections": "toIntervalYear(2)",
     "audit": "toIntervalYear(1)",
+    "registrations": "toIntervalYear(1)",
 }
 ENCRYPTED = {"heartbeat_rollups", "sessions", "liveness_transitions"}
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sinks.samples import DAY_MS, HOUR_MS, alert, audit, client, event, heartbeat, liveness, now_ms, rejection, session
+from tests.sinks.samples import (
+    DAY_MS,
+    HOUR_MS,
+    alert,
+    audit,
+    client,
+    event,
+    heartbeat,
+    liveness,
+    now_ms,
+    registration,
+    rejection,
+    session,
+)
 from tests.sinks.warehouse import Warehouse
 
 
@@ -218,6 +231,7 @@ EXPIRED = {
     "events": ("event", event("v-old", "e", received_at=now_ms() - 2 * YEAR_MS)),
     "alerts": ("alert", alert("v-old", "a", "firing", timestamp=now_ms() - 2 * YEAR_MS)),
     "rejections": ("rejection", rejection("v-old", client_id="v-old", timestamp=now_ms() - 2 * YEAR_MS)),
+    "registrations": ("registration", registration("v-old", received_at=now_ms() - YEAR_MS)),
     "audit": ("audit", audit("v-old", subject="v-old", timestamp=now_ms() - YEAR_MS)),
 }
 
