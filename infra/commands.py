@@ -20,6 +20,7 @@ from infra.policy_commands import policy_app
 from infra.replay_commands import replay
 from infra.settings import InfraSettings
 from infra.sql_commands import sql_app
+from infra.verify_commands import verify
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -41,6 +42,7 @@ app.add_typer(sql_app, name="sql")
 app.command()(enroll)
 app.command()(unenroll)
 app.command()(replay)
+app.command()(verify)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

@@ -24,6 +24,7 @@ InfraError
 ├── TokenRefused
 ├── SqlRefused
 ├── SqlPortAway
+├── RowsFaulty
 └── PartNotStarted
 """
 
@@ -142,6 +143,10 @@ class SqlRefused(InfraError):
 
 class SqlPortAway(InfraError):
     """The SQL port does not answer, or its answer broke off."""
+
+
+class RowsFaulty(InfraError):
+    """``viworks verify`` found rows that are not what was signed."""
 
 
 class PartNotStarted(InfraError):

@@ -31,6 +31,8 @@ class InfraSettings(BaseSettings):
     clickhouse: str | None = None
     receivers: Path | None = None
     """Who gets alerts; without this file nobody does, and they stay on their topic."""
+    key_overlap_s: int = Field(default=86_400, ge=0)
+    """As the edge has it: how long a client may still sign by the key that it replaced."""
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     demo: int = Field(default=0, ge=0)
 

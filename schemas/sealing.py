@@ -81,6 +81,12 @@ def is_envelope(text: str, key_id: str) -> bool:
     return raw is not None and raw[1 : 1 + KEY_ID_BYTES].hex() == key_id
 
 
+def key_id_of(text: str) -> str | None:
+    """The ``SealingKey.key_id`` of the key that an envelope is for; None where the text is no envelope."""
+    raw = _read(text)
+    return None if raw is None else raw[1 : 1 + KEY_ID_BYTES].hex()
+
+
 def open_envelope(text: str, place: Place, private_key: X25519PrivateKey) -> bytes:
     """Open an envelope on the SOC's machine.
 
