@@ -1,4 +1,4 @@
-"""`viworks verify`: what clients signed is proved in both privacy modes and across a rotation; each tampered row is found."""
+"""`viworks verify`: what clients signed is proved in both privacy modes and across a rotation; tampered rows are found."""
 
 from __future__ import annotations
 

@@ -262,7 +262,9 @@ def test_an_expired_row_is_never_served(warehouse: Warehouse, table: str) -> Non
     assert [warehouse.ask(sql) for sql in readings] == [[]] * len(readings)
 
 
-@pytest.mark.parametrize("view", ["sessions_merged", "availability", "security_timeline", "alert_timeline", "fleet_now"])
+@pytest.mark.parametrize(
+    "view", ["sessions_merged", "availability", "availability_slo", "security_timeline", "alert_timeline", "fleet_now"]
+)
 def test_no_view_serves_an_expired_row(warehouse: Warehouse, view: str) -> None:
     """On a server, too, where the port's filters do not stand before the views: they are read without them here."""
     assert not warehouse.session.rows(f"SELECT 1 FROM viworks.{view} WHERE client_id = 'v-old'")
