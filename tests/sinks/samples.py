@@ -149,6 +149,19 @@ def client(client_id: str, **changes: Any) -> dict[str, Any]:
     return record | changes
 
 
+def client_key(client_id: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "client_id": client_id,
+        "key_id": "0123456789abcdef",
+        "public_key": bytes(32),
+        "key_epoch": 1,
+        "valid_from": now_ms(),
+        "origin": "registration",
+        "request_id": "r-1",
+    }
+    return record | changes
+
+
 def registration(client_id: str, **changes: Any) -> dict[str, Any]:
     record = {
         "request_id": "r-1",
