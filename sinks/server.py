@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 
-from sinks import storage
+from sinks import metrics, storage
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
 from sinks.lane import Lane
 from sinks.migrate import migrate
+from sinks.replay import Replays
 from sinks.rollups import catch_up
 from sinks.settings import SinkSettings
+from sinks.sieve import drop_left_over
 from sinks.sql_port.listener import listening
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
 
 log = logging.getLogger(__name__)
+
+_ORDER_POLL_S = 0.5
 
 
 async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
@@ -29,17 +33,43 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
 
     Raises:
         SinkError: a key file, the engine or a migration cannot be used; the consumer stalled.
-        OSError: the port is taken.
+        OSError: a port is taken.
         aiokafka.errors.KafkaError: no broker at the start.
     """
     engine = await asyncio.to_thread(open_engine, settings)
     try:
         await asyncio.to_thread(_prepare, engine)
-        async with _sql_port(settings, engine), _consuming(settings, engine) as consumer:
-            ready()
-            await consumer.run()
+        with metrics.served(settings.sink_metrics_host, settings.sink_metrics_port):
+            async with _sql_port(settings, engine):
+                await _consume(settings, engine, ready)
     finally:
         await asyncio.to_thread(engine.close)
+
+
+async def _consume(settings: SinkSettings, engine: Engine, ready: Callable[[], None]) -> None:
+    """Consume; where a replay is ordered, carry it out while nothing is consumed, and go on."""
+    replays = Replays(settings.data_dir, engine, settings.kafka) if isinstance(engine, EmbeddedEngine) else None
+    if replays and replays.ordered:
+        # One that was cut short may take longer than a start may.
+        ready()
+    while True:
+        if replays:
+            await replays.carry_out()
+        async with _consuming(settings, engine) as consumer:
+            ready()
+            await _run_until_ordered(consumer.run(), replays)
+
+
+async def _run_until_ordered(consuming: Coroutine[None, None, None], replays: Replays | None) -> None:
+    running = asyncio.create_task(consuming)
+    try:
+        while not (replays and replays.ordered):
+            done, _ = await asyncio.wait([running], timeout=_ORDER_POLL_S)
+            for task in done:
+                task.result()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def _prepare(engine: Engine) -> None:
@@ -48,6 +78,7 @@ def _prepare(engine: Engine) -> None:
         for migration in migrate(session):
             log.info("applied %s", migration.name)
         if isinstance(engine, EmbeddedEngine):
+            drop_left_over(session)
             catch_up(session)
     finally:
         session.close()
