@@ -10,6 +10,7 @@ SinkError
 │   └── MigrationChanged        a migration that was applied has other content now
 ├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
+├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
@@ -66,6 +67,10 @@ class NotADatum(SinkError):
 
 class DeadLetterUndelivered(SinkError):
     """A refused row could not be put on the dead letter topic."""
+
+
+class AuditUnavailable(SinkError):
+    """An audit record could not be kept in time."""
 
 
 class ReplayFailed(SinkError):

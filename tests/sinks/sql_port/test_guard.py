@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sinks.errors import QueryRefused
-from sinks.sql_port.reader import format_of
+from sinks.sql_port.guard import killed_query, with_output
 from sinks.sql_port.requests import statement_of
 from tests.sinks.warehouse import Warehouse
 
@@ -155,14 +155,31 @@ def test_a_request_is_read_as_clickhouse_reads_it(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("canonical", "expected"),
+    ("canonical", "composed", "expected"),
     [
-        ("SELECT 1", "TSV"),
-        ("SELECT 1 FORMAT JSON", "JSON"),
-        ("SELECT 1 FORMAT JSON SETTINGS max_threads = 1", "JSON"),
-        ("SELECT 'FORMAT CSV'", "TSV"),
-        ("SELECT * FROM (SELECT 1 FORMAT CSV)", "TSV"),
+        ("SELECT 1", "SELECT 1 INTO X FORMAT TSV", "TSV"),
+        ("SELECT 1 FORMAT JSON", "SELECT 1 INTO X FORMAT JSON", "JSON"),
+        ("SELECT 1 FORMAT JSON SETTINGS a = 'FORMAT B'", "SELECT 1 INTO X FORMAT JSON SETTINGS a = 'FORMAT B'", "JSON"),
+        ("SELECT 1 SETTINGS a = 1", "SELECT 1 SETTINGS a = 1 INTO X FORMAT TSV", "TSV"),
+        ("SELECT 'FORMAT CSV'", "SELECT 'FORMAT CSV' INTO X FORMAT TSV", "TSV"),
+        ("SELECT 'FORMAT J SETTINGS b', 1 AS x", "SELECT 'FORMAT J SETTINGS b', 1 AS x INTO X FORMAT TSV", "TSV"),
+        ("SELECT * FROM (SELECT 1 FORMAT CSV)", "SELECT * FROM (SELECT 1 FORMAT CSV) INTO X FORMAT TSV", "TSV"),
     ],
 )
-def test_the_format_that_a_statement_names(canonical: str, expected: str) -> None:
-    assert format_of(canonical, "TSV") == expected
+def test_where_a_result_is_written_to(canonical: str, composed: str, expected: str) -> None:
+    assert with_output(canonical, "INTO X", "TSV") == (composed, expected)
+
+
+@pytest.mark.parametrize(
+    ("canonical", "expected"),
+    [
+        ("KILL QUERY WHERE query_id = 'a-1' ASYNC", "a-1"),
+        ("KILL QUERY WHERE query_id = 'a' SYNC", "a"),
+        ("KILL QUERY WHERE query_id = 'a' ASYNC FORMAT JSONEachRow", "a"),
+        ("KILL QUERY WHERE query_id = 'a' OR 1 ASYNC", None),
+        ("KILL QUERY WHERE user = 'a' ASYNC", None),
+        ("KILL QUERY WHERE query_id = 'a\\' OR 1 ASYNC", None),
+    ],
+)
+def test_only_one_query_is_killed(canonical: str, expected: str | None) -> None:
+    assert killed_query(canonical) == expected
