@@ -7,9 +7,9 @@ came: in Avro's binary encoding a record is its fields one after the other, so t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.codec import HEADER_BYTES, schema_id_of
 from schemas.errors import CodecError
@@ -19,7 +19,7 @@ from sinks.errors import NotADatum
 _MAGIC = b"Obj\x01"
 # Any 16 bytes will do: a container lives for one insert. The same rows make the same container.
 _SYNC = b"viworks-sinks-v1"
-_PLACE = [
+PLACE: list[Any] = [
     {"name": "_topic", "type": "string"},
     {"name": "_partition", "type": "int"},
     {"name": "_offset", "type": "long"},
@@ -35,6 +35,10 @@ class Record(Protocol):
     def partition(self) -> int: ...
     @property
     def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int:
+        """When Kafka got it, in milliseconds."""
+
     @property
     def key(self) -> bytes | None: ...
     @property
@@ -56,7 +60,13 @@ def container(writer_schema_id: int, records: Sequence[Record]) -> bytes:
         schemas.errors.CodecError: no schema has that id.
     """
     rows = b"".join(_rows(records))
-    return b"".join((_header(writer_schema_id), _long(len(records)), _long(len(rows)), rows, _SYNC))
+    return b"".join((_header(writer_schema_id), avro_long(len(records)), avro_long(len(rows)), rows, _SYNC))
+
+
+def container_of(fields: Sequence[Mapping[str, object]], rows: Sequence[bytes]) -> bytes:
+    """One container of rows that are encoded already, each by ``fields`` (Avro's record fields)."""
+    body = b"".join(rows)
+    return b"".join((_header_of(list(fields)), avro_long(len(rows)), avro_long(len(body)), body, _SYNC))
 
 
 def _rows(records: Iterable[Record]) -> list[bytes]:
@@ -66,7 +76,7 @@ def _rows(records: Iterable[Record]) -> list[bytes]:
     for record in records:
         if (record.topic, record.partition) != place:
             place = (record.topic, record.partition)
-            prefix = _string(record.topic) + _long(record.partition)
+            prefix = avro_string(record.topic) + avro_long(record.partition)
         # A long is zigzag, then 7 bits a byte, the lowest first. Of 64 offsets in a row only the first byte differs.
         offset = record.offset
         if offset >> 6 != high:
@@ -79,20 +89,24 @@ def _rows(records: Iterable[Record]) -> list[bytes]:
 
 @cache
 def _header(writer_schema_id: int) -> bytes:
-    schema = schema_by_id(writer_schema_id).json
-    schema["fields"] = _PLACE + schema["fields"]
+    return _header_of(PLACE + schema_by_id(writer_schema_id).json["fields"])
+
+
+def _header_of(fields: list[Any]) -> bytes:
+    schema = {"type": "record", "name": "Row", "namespace": "viworks.v1", "fields": fields}
     metadata = {"avro.schema": json.dumps(schema), "avro.codec": "null"}
-    pairs = b"".join(_string(name) + _string(text) for name, text in metadata.items())
-    return b"".join((_MAGIC, _long(len(metadata)), pairs, _long(0), _SYNC))
+    pairs = b"".join(avro_string(name) + avro_string(text) for name, text in metadata.items())
+    return b"".join((_MAGIC, avro_long(len(metadata)), pairs, avro_long(0), _SYNC))
 
 
-def _string(text: str) -> bytes:
+def avro_string(text: str) -> bytes:
+    """A string in Avro's binary encoding."""
     encoded = text.encode()
-    return _long(len(encoded)) + encoded
+    return avro_long(len(encoded)) + encoded
 
 
-def _long(number: int) -> bytes:
-    """A non-negative long."""
+def avro_long(number: int) -> bytes:
+    """A non-negative long in Avro's binary encoding."""
     return _varint(number << 1)
 
 

@@ -10,10 +10,14 @@ SinkError
 │   └── MigrationChanged        a migration that was applied has other content now
 ├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
+├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
+├── AuditError                  the audit log is not as it was written
+│   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
+│   └── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
-Retryable are EngineUnavailable and DeadLetterUndelivered. No message repeats a value from a row.
+Retryable are EngineUnavailable, DeadLetterUndelivered and CheckpointUndelivered. No message repeats a value from a row.
 """
 
 from __future__ import annotations
@@ -67,8 +71,24 @@ class DeadLetterUndelivered(SinkError):
     """A refused row could not be put on the dead letter topic."""
 
 
+class CheckpointUndelivered(SinkError):
+    """A checkpoint could not be put on its topic, or the topic cannot be read."""
+
+
 class ConsumerStalled(SinkError):
     """Kafka has records that the consumer does not bring."""
+
+
+class AuditError(SinkError):
+    """The audit log is not as it was written."""
+
+
+class CheckpointInvalid(AuditError):
+    """No checkpoint, or one that nobody of us has signed. The message goes on from "checkpoint N: "."""
+
+
+class LogAltered(AuditError):
+    """What is in the tables contradicts what was signed or written, so nothing more is signed."""
 
 
 class QueryRefused(SinkError):

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    timestamp: int = 0
 
 
 def now_ms() -> int:

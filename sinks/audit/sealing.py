@@ -1,0 +1,107 @@
+"""Seals the audit log every minute: checkpoints into the table, then into the file, then onto the topic.
+
+In this order, so that who reads the copies first and the table after them never finds a copy ahead of the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sinks.audit import rows
+from sinks.audit.checkpoints import note_hash
+from sinks.audit.files import CheckpointFile
+from sinks.audit.sealer import Sealed, Sign
+from sinks.audit.topic import CheckpointTopic
+from sinks.audit.writer import AuditWriter
+from sinks.engine import Engine, Session
+from sinks.errors import AuditError, CheckpointUndelivered, EngineUnavailable, KeyFileUnusable, LogAltered
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sealing:
+    """One a sink process. Only the process that has the audit topic's partition makes checkpoints; all copy them.
+
+    Attributes:
+        owns: whether this process has the partition now.
+        now_ms: the machine's clock.
+    """
+
+    writer: AuditWriter
+    engine: Engine
+    sign: Sign
+    file: CheckpointFile
+    topic: CheckpointTopic
+    owns: Callable[[], bool]
+    now_ms: Callable[[], int]
+    # What the topic has; None where it has to be asked.
+    _on_topic: int | None = field(default=None, init=False)
+
+    async def run(self, interval_s: float) -> None:
+        """Seal every ``interval_s`` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            await self.seal()
+            await self.publish()
+
+    async def seal(self) -> None:
+        """Make the checkpoints that are due and copy them into the file. What fails is logged and tried again next time."""
+        try:
+            await asyncio.to_thread(self._seal)
+        except (EngineUnavailable, KeyFileUnusable, OSError) as error:
+            log.warning("no checkpoint of the audit log now: %s: %s", type(error).__name__, error)
+        except AuditError as error:
+            log.error("the audit log is not sealed any more: %s; see viworks audit verify", error)
+
+    async def publish(self) -> None:
+        """Put onto the topic what it has not, where this process owns the log."""
+        if not self.owns():
+            self._on_topic = None
+            return
+        try:
+            known = await self.topic.newest() if self._on_topic is None else self._on_topic
+            notes = await asyncio.to_thread(self._notes_after, known)
+            if notes:
+                await self.topic.append(notes)
+            self._on_topic = known + len(notes)
+        except (CheckpointUndelivered, EngineUnavailable, AuditError) as error:
+            self._on_topic = None
+            log.warning("checkpoints of the audit log are not on their topic: %s: %s", type(error).__name__, error)
+
+    def _seal(self) -> None:
+        if self.owns():
+            self.writer.seal(self.sign, self.now_ms())
+        session = self.engine.session()
+        try:
+            self._copy(session)
+        finally:
+            session.close()
+
+    def _copy(self, session: Session) -> None:
+        newest = self.file.newest()
+        last = Sealed.of(newest) if newest else None
+        notes = rows.checkpoints_after(session, last.checkpoint.sequence if last else -1)
+        check_continuation(last, notes)
+        if notes:
+            self.file.append(notes)
+
+    def _notes_after(self, sequence: int) -> list[str]:
+        session = self.engine.session()
+        try:
+            return rows.checkpoints_after(session, sequence)
+        finally:
+            session.close()
+
+
+def check_continuation(last: Sealed | None, notes: list[str]) -> None:
+    """Whether the notes go on where ``last`` ends. Raises LogAltered, CheckpointInvalid."""
+    for note in notes:
+        sealed = Sealed.of(note)
+        expected = (last.checkpoint.sequence + 1, note_hash(last.note)) if last else (0, bytes(32))
+        if (sealed.checkpoint.sequence, sealed.checkpoint.previous) != expected:
+            raise LogAltered(f"checkpoint {sealed.checkpoint.sequence} of the table does not follow the file's last one")
+        last = sealed
