@@ -14,7 +14,8 @@ SinkError
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 ├── AuditError                  the audit log is not as it was written
 │   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
-│   └── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
+│   ├── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
+│   └── ExportUnreadable        an exported file of the log is not one, or is damaged
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
 Retryable are EngineUnavailable, DeadLetterUndelivered and CheckpointUndelivered. No message repeats a value from a row.
@@ -89,6 +90,10 @@ class CheckpointInvalid(AuditError):
 
 class LogAltered(AuditError):
     """What is in the tables contradicts what was signed or written, so nothing more is signed."""
+
+
+class ExportUnreadable(AuditError):
+    """An exported file of the audit log is not one, or is damaged."""
 
 
 class QueryRefused(SinkError):

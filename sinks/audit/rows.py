@@ -95,7 +95,9 @@ def checkpoints_after(session: Session, sequence: int) -> list[str]:
 def links_from(session: Session, position: int) -> Iterator[Link]:
     """All records from ``position`` on, as they stand in the table."""
     while True:
-        rows = session.rows(f"SELECT {_LINK} FROM {LOG} WHERE _position >= {position} ORDER BY _position LIMIT {PAGE}")
+        rows = session.rows(
+            f"SELECT {_LINK} FROM {LOG} WHERE _position >= {position} ORDER BY _position LIMIT {PAGE}"  # noqa: S608
+        )
         for place, offset, written_at_ms, day, *texts in rows:
             yield Link(place, offset, written_at_ms, number_of(day), *map(bytes.fromhex, texts))
         if len(rows) < PAGE:
