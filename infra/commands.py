@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from infra.audit_commands import audit_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
@@ -28,6 +29,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(policy_app, name="policy")
 app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.command()(enroll)
 app.command()(unenroll)
 

@@ -16,6 +16,7 @@ InfraError
 ├── PolicyUnknown
 ├── OrderRefused
 ├── NotDecided
+├── AuditUnreadable
 └── PartNotStarted
 """
 
@@ -102,6 +103,10 @@ class OrderRefused(InfraError):
 
 class NotDecided(InfraError):
     """No verdict on an administrator's order came in time."""
+
+
+class AuditUnreadable(InfraError):
+    """The audit log, or a copy of its checkpoints, cannot be read, so nothing can be said of it."""
 
 
 class PartNotStarted(InfraError):

@@ -80,6 +80,6 @@ def _values(table: pa.Table, field: pa.Field) -> list[Any]:
         if pa.types.is_string(field.type):
             return list(column.cast(pa.string()).to_pylist())
         whole = pa.int32() if pa.types.is_date32(column.type) else pa.int64()
-        return list(column.cast(whole).to_numpy().tolist())
+        return list(column.cast(whole).to_pylist())
     except (KeyError, pa.ArrowException, UnicodeDecodeError) as error:
         raise ExportUnreadable(f"{field.name} cannot be read: {type(error).__name__}") from None

@@ -48,7 +48,7 @@ print(engine.session().rows(sys.argv[1])[0][0])
 class SinkProcess:
     """Use as an async context manager; it may be started again after ``kill``."""
 
-    def __init__(self, bootstrap: str, directory: Path, group: str) -> None:
+    def __init__(self, bootstrap: str, directory: Path, group: str, **settings: str) -> None:
         self.directory = directory
         self.log = directory / "sink.log"
         self.port = free_port()
@@ -63,6 +63,7 @@ class SinkProcess:
             "VIWORKS_SQL_TOKEN_FILE": str(token),
             "VIWORKS_SQL_PORT": str(self.port),
             "VIWORKS_SINK_GROUP": group,
+            **settings,
         }
         self._process: asyncio.subprocess.Process | None = None
 
