@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sinks.audit import rows
-from sinks.audit.checkpoints import note_hash
+from sinks.audit.checkpoints import FIRST_PREVIOUS, note_hash
 from sinks.audit.files import CheckpointFile
 from sinks.audit.sealer import Sealed, Sign
 from sinks.audit.topic import CheckpointTopic
@@ -38,8 +38,9 @@ class Sealing:
     topic: CheckpointTopic
     owns: Callable[[], bool]
     now_ms: Callable[[], int]
-    # What the topic has; None where it has to be asked.
-    _on_topic: int | None = field(default=None, init=False)
+    # The last one on the topic, once it was asked for it.
+    _on_topic: Sealed | None = field(default=None, init=False)
+    _asked: bool = field(default=False, init=False)
 
     async def run(self, interval_s: float) -> None:
         """Seal every ``interval_s`` seconds until cancelled."""
@@ -60,16 +61,18 @@ class Sealing:
     async def publish(self) -> None:
         """Put onto the topic what it has not, where this process owns the log."""
         if not self.owns():
-            self._on_topic = None
+            self._asked = False
             return
         try:
-            known = await self.topic.newest() if self._on_topic is None else self._on_topic
-            notes = await asyncio.to_thread(self._notes_after, known)
+            if not self._asked:
+                self._on_topic = await self.topic.newest()
+            notes = await asyncio.to_thread(self._notes_after, self._on_topic)
             if notes:
                 await self.topic.append(notes)
-            self._on_topic = known + len(notes)
+                self._on_topic = Sealed.of(notes[-1])
+            self._asked = True
         except (CheckpointUndelivered, EngineUnavailable, AuditError) as error:
-            self._on_topic = None
+            self._asked = False
             log.warning("checkpoints of the audit log are not on their topic: %s: %s", type(error).__name__, error)
 
     def _seal(self) -> None:
@@ -83,25 +86,26 @@ class Sealing:
 
     def _copy(self, session: Session) -> None:
         newest = self.file.newest()
-        last = Sealed.of(newest) if newest else None
-        notes = rows.checkpoints_after(session, last.checkpoint.sequence if last else -1)
-        check_continuation(last, notes)
+        notes = _following(session, Sealed.of(newest) if newest else None)
         if notes:
             self.file.append(notes)
 
-    def _notes_after(self, sequence: int) -> list[str]:
+    def _notes_after(self, last: Sealed | None) -> list[str]:
         session = self.engine.session()
         try:
-            return rows.checkpoints_after(session, sequence)
+            return _following(session, last)
         finally:
             session.close()
 
 
-def check_continuation(last: Sealed | None, notes: list[str]) -> None:
-    """Whether the notes go on where ``last`` ends. Raises LogAltered, CheckpointInvalid."""
+def _following(session: Session, last: Sealed | None) -> list[str]:
+    """What the table has after ``last``. Raises LogAltered where it does not follow, CheckpointInvalid where it is none."""
+    notes = rows.checkpoints_after(session, last.checkpoint.sequence if last else -1)
+    before = last
     for note in notes:
         sealed = Sealed.of(note)
-        expected = (last.checkpoint.sequence + 1, note_hash(last.note)) if last else (0, bytes(32))
+        expected = (before.checkpoint.sequence + 1, note_hash(before.note)) if before else (0, FIRST_PREVIOUS)
         if (sealed.checkpoint.sequence, sealed.checkpoint.previous) != expected:
-            raise LogAltered(f"checkpoint {sealed.checkpoint.sequence} of the table does not follow the file's last one")
-        last = sealed
+            raise LogAltered(f"checkpoint {sealed.checkpoint.sequence} of the table does not follow the one before it")
+        before = sealed
+    return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
@@ -14,9 +15,11 @@ from schemas.errors import CodecError
 from schemas.topics import AUDIT_CHECKPOINTS
 from sinks.audit.chain import date_of
 from sinks.audit.sealer import Sealed
-from sinks.errors import CheckpointUndelivered
+from sinks.errors import CheckpointInvalid, CheckpointUndelivered
 
 _AT = TopicPartition(AUDIT_CHECKPOINTS.name, 0)
+# Somebody else may have put something else on the topic.
+_LAST = 50
 T = TypeVar("T")
 
 
@@ -27,10 +30,12 @@ class CheckpointTopic:
         self._bootstrap = bootstrap
         self._timeout_s = timeout_s
 
-    async def newest(self) -> int:
-        """The number of the last checkpoint on the topic; -1 where there is none."""
-        records = await self._bounded(self._read(1))
-        return int(records[-1]["sequence"]) if records else -1
+    async def newest(self) -> Sealed | None:
+        """The last checkpoint on the topic."""
+        for record in reversed(await self._bounded(self._read(_LAST))):
+            with contextlib.suppress(CheckpointInvalid):
+                return Sealed.of(record["note"])
+        return None
 
     async def notes(self) -> list[str]:
         """All notes that the topic still has."""
@@ -81,7 +86,7 @@ def _decoded(value: bytes | None) -> dict[str, Any]:
     try:
         return codec.decode_as("audit_checkpoint", value)
     except CodecError:
-        return {"sequence": -1, "note": ""}
+        return {"note": ""}
 
 
 def _record(note: str) -> dict[str, Any]:
