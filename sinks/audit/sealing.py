@@ -52,7 +52,7 @@ class Sealing:
     async def seal(self) -> None:
         """Make the checkpoints that are due and copy them into the file. What fails is logged and tried again next time."""
         try:
-            await asyncio.to_thread(self._seal)
+            await asyncio.to_thread(self._seal, self.owns())
         except (EngineUnavailable, KeyFileUnusable, OSError) as error:
             log.warning("no checkpoint of the audit log now: %s: %s", type(error).__name__, error)
         except AuditError as error:
@@ -75,8 +75,8 @@ class Sealing:
             self._asked = False
             log.warning("checkpoints of the audit log are not on their topic: %s: %s", type(error).__name__, error)
 
-    def _seal(self) -> None:
-        if self.owns():
+    def _seal(self, owner: bool) -> None:
+        if owner:
             self.writer.seal(self.sign, self.now_ms())
         session = self.engine.session()
         try:

@@ -40,13 +40,13 @@ class AuditWriter:
         self._session: Session | None = None
         self._head: Head | None = None
         self._sealer: Sealer | None = None
+        self._forgotten = False
         # What was found wrong; from then on this process signs nothing.
         self._altered = ""
 
     def forget(self) -> None:
-        """Another process may write from now on, so read the log's end again."""
-        with self._lock:
-            self._head = self._sealer = None
+        """Another process may write from now on, so read the log's end again. Never waits, unlike all others."""
+        self._forgotten = True
 
     def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
         """Write a batch and return what cannot be chained. Raises EngineUnavailable; see TableWriter."""
@@ -82,6 +82,9 @@ class AuditWriter:
             self._close()
 
     def _opened(self) -> Session:
+        if self._forgotten:
+            self._forgotten = False
+            self._head = self._sealer = None
         self._session = self._session or self._engine.session()
         return self._session
 

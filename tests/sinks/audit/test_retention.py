@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import clickhouse_connect
 import pytest
 
-from sinks.audit.chain import DAY_MS
+from sinks.audit import sql_source
+from sinks.audit.chain import DAY_MS, date_of
+from sinks.audit.report import Report, verify
+from sinks.audit.timeline import Copy
 from sinks.migrate import migrations
-from tests.sinks.audit.log import AuditLog, audit_row
+from tests.deadline import eventually
+from tests.sinks.audit.log import FIRST_DAY, KEY, AuditLog, audit_row
 from tests.sinks.samples import now_ms
 from tests.sinks.warehouse import Warehouse
 
@@ -53,3 +58,51 @@ def test_a_former_table_is_taken_over(warehouse: Warehouse, log: AuditLog) -> No
             session.command(statement)
     log.write([audit_row(0, now_ms())])
     assert session.rows("SELECT _offset, audit_id FROM viworks.audit ORDER BY 1") == [(0, "a0"), (5, "old")]
+
+
+def report_of(warehouse: Warehouse, log: AuditLog) -> Report:
+    """What a verification by SQL finds."""
+    client = clickhouse_connect.get_client(dsn="chdb://", path=warehouse.engine.connection_string)
+    try:
+        copies = [Copy("table", sql_source.notes(client))]
+        return verify(sql_source.tables(client), copies, [bytes(KEY.verify_key)], now_ms())
+    finally:
+        client.close()
+
+
+@pytest.mark.usefixtures("merges_stopped")
+async def test_the_log_is_sound_before_and_after_a_day_is_dropped(warehouse: Warehouse, log: AuditLog) -> None:
+    old_ms = now_ms() - YEAR_MS - 20 * DAY_MS
+    log.write([audit_row(offset, old_ms) for offset in range(4)])
+    log.write([audit_row(offset, old_ms + DAY_MS) for offset in range(4, 7)])
+    log.write([audit_row(offset, now_ms()) for offset in range(7, 12)])
+    log.seal(now_ms())
+    report = report_of(warehouse, log)
+    assert (report.faults, report.records) == ((), 5), "what has expired is not read any more"
+    warehouse.session.command("SYSTEM START TTL MERGES viworks.audit_log")
+    warehouse.session.command("OPTIMIZE TABLE viworks.audit_log FINAL")
+    await eventually(lambda: len(log.links) == 5, 20)
+    assert report_of(warehouse, log) == report
+    log.write([audit_row(12, now_ms())])
+    log.seal(now_ms())
+    assert report_of(warehouse, log).faults == ()
+
+
+ALTERATIONS = {
+    "UPDATE subject = 'x' WHERE _position = 3": "Record 3 (offset 3, day {day}): its subject differs from the bytes",
+    "UPDATE _offset = 9 WHERE _position = 3": "Record 3 (offset 9, day {day}): its _value, _offset, _position or",
+    "DELETE WHERE _position = 3": "Record 3 is missing, by day {day}",
+    "DELETE WHERE _position < 3": "Records 0 to 2 are missing, by day {day}: no day ends there",
+    "DELETE WHERE _position > 3": "Record 4 is missing, by day {day}: checkpoint 0 is of 5 records",
+}
+
+
+@pytest.mark.parametrize("statement", ALTERATIONS)
+def test_an_alteration_of_the_table_is_found(warehouse: Warehouse, log: AuditLog, statement: str) -> None:
+    log.write([audit_row(offset) for offset in range(5)])
+    log.seal()
+    assert report_of(warehouse, log).faults == ()
+    warehouse.session.command(f"ALTER TABLE viworks.audit_log {statement} SETTINGS mutations_sync = 2")
+    first = report_of(warehouse, log).first_broken
+    assert first
+    assert first.sentence.startswith(ALTERATIONS[statement].format(day=date_of(FIRST_DAY)))
