@@ -11,7 +11,7 @@ CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 pyth
 SUPPORTED = import sys; sys.exit(sys.implementation.name != "cpython" or not (3, $(MIN_MINOR)) <= sys.version_info[:2] <= (3, $(MAX_MINOR)))
 PIP_FLAGS := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help install up test check bench chaos lock clean
+.PHONY: help install up test check bench chaos soak lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,7 +19,8 @@ help:
 	@echo "make install  make $(VENV) with the pinned dependencies"
 	@echo "make test     run the tests"
 	@echo "make check    ruff, mypy --strict, import-linter"
-	@echo "make chaos    the long proofs: slow clients, a broker that is away, 50,000 generated requests"
+	@echo "make soak     the simulations with 1,000,000 seeds; about half an hour on two processors"
+	@echo "make chaos    the long proofs: kill -9 and rebalances under load, an edge outage, poison, slow clients, a broker that is away"
 	@echo "make bench    measure against the bounds of this machine"
 	@echo "make lock     renew requirements.lock and infra/kafka.lock"
 	@echo "make clean    remove $(VENV) and caches; data directories stay"
@@ -60,6 +61,9 @@ test: install
 
 chaos: install
 	$(BIN)/python -m pytest -m long
+
+soak: install
+	$(BIN)/python -m tests.simulation --seeds 1000000
 
 check: install
 	$(BIN)/ruff check .

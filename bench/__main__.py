@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import audit, edge, heartbeats, liveness, sink
-from bench.report import HEADER, Row
+from bench import alerting, audit, edge, heartbeats, liveness, recovery, sink, visible
+from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
 from infra.ports import free_port
@@ -27,7 +27,10 @@ async def main() -> None:
         scratch = Path(directory)
         _print(await audit.measure(scratch))
         await _on_a_broker(scratch / "readers", _readers)
+        await _on_a_broker(scratch / "recovery", _recovery)
+        await _on_a_broker(scratch / "visible", _visible)
         await _on_a_broker(scratch / "edge", _edge)
+        await _on_a_broker(scratch / "alerting", _alerting)
 
 
 async def _on_a_broker(scratch: Path, rows: Callable[[str, Path], Awaitable[None]]) -> None:
@@ -46,11 +49,24 @@ async def _readers(bootstrap: str, scratch: Path) -> None:
     _print(await sink.measure(bootstrap, scratch, count))
 
 
+async def _recovery(bootstrap: str, scratch: Path) -> None:
+    _print(await recovery.measure(bootstrap, scratch))
+
+
+async def _visible(bootstrap: str, scratch: Path) -> None:
+    _print(await visible.measure(bootstrap, scratch))
+
+
 async def _edge(bootstrap: str, scratch: Path) -> None:
     _print(await asyncio.to_thread(edge.measure, bootstrap, ensure_keys(scratch / "keys"), scratch))
 
 
-def _print(row: Row) -> None:
+async def _alerting(bootstrap: str, scratch: Path) -> None:
+    for row in await alerting.measure(bootstrap, ensure_keys(scratch / "keys"), scratch):
+        _print(row)
+
+
+def _print(row: Row | Limit) -> None:
     print(row.text(), flush=True)
 
 

@@ -47,7 +47,7 @@ async def _worker(bootstrap: str, data_dir: Path, count: int) -> float:
         "VIWORKS_PROCESSOR_APP_ID": f"bench-{uuid.uuid4().hex}",
     }
     await _forget_clients(bootstrap)
-    async with _transitions(bootstrap) as consumer:
+    async with transitions(bootstrap) as consumer:
         log = data_dir.with_suffix(".log")
         with Measured(["-m", "infra", "run", "processors"], environment, log, WORKER_CPU) as process:
             first_ms, last_ms = await _marker_times(consumer, process)
@@ -66,7 +66,7 @@ async def _forget_clients(bootstrap: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _transitions(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def transitions(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer at the end of the liveness topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()

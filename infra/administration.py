@@ -1,4 +1,4 @@
-"""Orders of administrators: a command onto Kafka, the registry's verdict back."""
+"""Orders of administrators: a command onto Kafka, the verdict of the registry or of the alert desk back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from infra.kafka_probe import require_answer
 from infra.settings import InfraSettings
 from schemas import codec
 from schemas.errors import CodecError
-from schemas.topics import REGISTRATIONS, VERDICTS
+from schemas.topics import REGISTRATIONS, VERDICTS, Topic
 
 WITHIN_S = 30.0
 _PROBE_S = 5.0
@@ -33,8 +33,12 @@ async def order(
     body: Mapping[str, Any],
     actor: str,
     within_s: float = WITHIN_S,
+    topic: Topic = REGISTRATIONS,
 ) -> dict[str, Any]:
     """Give an order (``schemas.commands``) and wait for the verdict on it.
+
+    Args:
+        topic: whose reader decides: the registry's, or that of the signals.
 
     Returns:
         the ``verdict`` record, its ``details`` as a dictionary; ``carried_out`` reads it.
@@ -49,7 +53,7 @@ async def order(
     try:
         async with asyncio.timeout(within_s):
             await _at_the_end(consumer)
-            await _write(bootstrap, command)
+            await _write(bootstrap, command, topic)
             return await _verdict(consumer, command["request_id"])
     except TimeoutError:
         raise NotDecided(
@@ -119,10 +123,10 @@ async def _at_the_end(consumer: AIOKafkaConsumer) -> None:
         await consumer.position(partition)
 
 
-async def _write(bootstrap: str, command: Mapping[str, Any]) -> None:
+async def _write(bootstrap: str, command: Mapping[str, Any], topic: Topic) -> None:
     value = codec.encode("command", command)
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
-        await producer.send_and_wait(REGISTRATIONS.name, value, key=str(command["subject"]).encode())
+        await producer.send_and_wait(topic.name, value, key=str(command["subject"]).encode())
 
 
 async def _verdict(consumer: AIOKafkaConsumer, request_id: str) -> dict[str, Any]:

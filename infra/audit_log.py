@@ -19,6 +19,7 @@ from infra import run_file
 from infra.durable_files import private_directory, write_atomically
 from infra.errors import AuditUnreadable, NotRunning
 from infra.settings import InfraSettings
+from infra.sql_tokens import local_token
 from sinks.audit import exports, sql_source
 from sinks.audit.files import read_notes
 from sinks.audit.report import Report, verify
@@ -135,7 +136,7 @@ def _client(settings: InfraSettings, run: dict[str, str]) -> Client:
             f"Nothing is running in {settings.data_dir}: start it, name a server, or verify an export by --from."
         )
     address = urlsplit(run["sql"])
-    token = Path(run["sql_token_file"]).read_text().strip()
+    token = local_token(settings.data_dir, "auditor")
     return clickhouse_connect.get_client(
         host=address.hostname or "", port=address.port or 0, username="audit", password=token, database="viworks"
     )

@@ -10,12 +10,17 @@ from typing import Annotated
 
 import typer
 
+from infra.alert_commands import alerts_app, rules_app
 from infra.audit_commands import audit_app
+from infra.delivery_commands import receivers_app
+from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
+from infra.replay_commands import replay
 from infra.settings import InfraSettings
+from infra.sql_commands import sql_app
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -27,11 +32,17 @@ app = typer.Typer(
 demo_app = typer.Typer(help="Steer the simulated clients of `up --demo N`.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
 app.add_typer(policy_app, name="policy")
+app.add_typer(receivers_app, name="receivers")
 app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(rules_app, name="rules")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(sql_app, name="sql")
 app.command()(enroll)
 app.command()(unenroll)
+app.command()(replay)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

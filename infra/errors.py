@@ -14,9 +14,17 @@ InfraError
 ├── PartUnknown
 ├── ClientUnknown
 ├── PolicyUnknown
+├── RulesFaulty
+├── ReceiversUnusable
+├── ReceiverUnknown
+├── TestNotDelivered
+├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
 ├── AuditUnreadable
+├── TokenRefused
+├── SqlRefused
+├── SqlPortAway
 └── PartNotStarted
 """
 
@@ -97,8 +105,28 @@ class PolicyUnknown(InfraError):
     """``viworks policy show`` was asked for a policy that does not exist."""
 
 
+class RulesFaulty(InfraError):
+    """A file of rules has faults; they are shown below, each with its line."""
+
+
+class ReceiversUnusable(InfraError):
+    """The receivers file does not fit; ``detail`` has each fault."""
+
+
+class ReceiverUnknown(InfraError):
+    """``viworks receivers test`` was asked for a receiver that the file does not have."""
+
+
+class TestNotDelivered(InfraError):
+    """The receiver did not take the test alert."""
+
+
+class DeadLetterUnknown(InfraError):
+    """``viworks dlq`` was asked for a letter that is not there."""
+
+
 class OrderRefused(InfraError):
-    """The registry refused an administrator's order; says why."""
+    """The registry, or the alert desk, refused an administrator's order; says why."""
 
 
 class NotDecided(InfraError):
@@ -107,6 +135,18 @@ class NotDecided(InfraError):
 
 class AuditUnreadable(InfraError):
     """The audit log, or a copy of its checkpoints, cannot be read, so nothing can be said of it."""
+
+
+class TokenRefused(InfraError):
+    """A token of the SQL port cannot be made or revoked as asked."""
+
+
+class SqlRefused(InfraError):
+    """The SQL port refused a statement; in ClickHouse's own words."""
+
+
+class SqlPortAway(InfraError):
+    """The SQL port does not answer, or its answer broke off."""
 
 
 class PartNotStarted(InfraError):

@@ -1,4 +1,4 @@
-"""The one place that starts a part in this process: ``viworks run edge|processors|sink|console|demo``."""
+"""The one place that starts a part in this process: ``viworks run edge|processors|sink|console|delivery|demo``."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ ENTRIES = {
     "processors": Entry("processors.settings:ProcessorSettings", "processors.worker:serve", uvloop=False),
     "sink": Entry("sinks.settings:SinkSettings", "sinks.server:serve"),
     "console": Entry("console.settings:ConsoleSettings", "console.server:serve"),
+    # uvloop resolves names on four threads for all: one receiver whose name server is silent would hold up the others.
+    "delivery": Entry("processors.delivery.settings:DeliverySettings", "processors.delivery.server:serve", uvloop=False),
     "demo": Entry("infra.settings:InfraSettings", "infra.parts:serve_demo"),
 }
 

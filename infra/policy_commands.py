@@ -59,6 +59,14 @@ def set_policy(  # noqa: PLR0913 - one option a member of the policy
     key_max_age: Annotated[
         int | None, typer.Option("--key-max-age", metavar="SECONDS", help="Ask for another key after that; 3600 or more.")
     ] = None,
+    maintenance_max: Annotated[
+        int | None,
+        typer.Option("--maintenance-max", metavar="SECONDS", help="In maintenance at most, 60 to 604800. Default: 4 hours."),
+    ] = None,
+    gone_after: Annotated[
+        int | None,
+        typer.Option("--gone-after", metavar="SECONDS", help="Gone after this silence, 86400 or more. Default: 30 days."),
+    ] = None,
     priority: Annotated[int, typer.Option(help="Decides between equally specific policies; -1000 to 1000.")] = 0,
     data: _Data = None,
     kafka: _Kafka = None,
@@ -73,7 +81,9 @@ def set_policy(  # noqa: PLR0913 - one option a member of the policy
         "key_max_age_s": key_max_age,
         "priority": priority,
     }
-    _order("policy.set", body | ({"reporting": reporting} if reporting else {}), _bootstrap(data, kafka), actor)
+    defaulted = {"reporting": reporting or None, "maintenance_max": maintenance_max, "gone_after": gone_after}
+    body |= {name: value for name, value in defaulted.items() if value is not None}
+    _order("policy.set", body, _bootstrap(data, kafka), actor)
 
 
 @policy_app.command()

@@ -15,8 +15,10 @@ from schemas.policies import StoredPolicy, read_record
 from schemas.topics import POLICIES
 
 _PROBE_S = 5.0
-_COLUMNS = "{:<24}{:>8}{:>10}{:>10}  {:<28}{:<28}{}"
-_HEADINGS = ("policy", "version", "interval", "priority", "applies to", "reporting", "key age")
+_COLUMNS = "{:<24}{:>8}{:>10}{:>10}{:>13}{:>12}  {:<28}{:<28}{}"
+_HEADINGS = (
+    "policy", "version", "interval", "priority", "maintenance", "gone after", "applies to", "reporting", "key age",
+)  # fmt: skip
 
 
 async def read_policies(bootstrap: str) -> list[StoredPolicy]:
@@ -58,6 +60,8 @@ def _cells(policy: StoredPolicy) -> tuple[str, ...]:
         str(policy.version),
         f"{policy.heartbeat_interval} s",
         str(policy.body.priority),
+        f"{policy.maintenance_max} s",
+        f"{policy.gone_after} s",
         ", ".join(f"{name} {value}" for name, value in selector.items()) or "everybody",
         ", ".join(policy.body.reporting) or "nothing",
         "any" if key_age is None else f"{key_age} s",

@@ -16,6 +16,8 @@ NAME = "run.json"
 # The parts of which several may run; the pids of the others are single numbers.
 _MANY = ("edge", "processors")
 _ONE = ("sink", "console")
+# Parts that run only where the settings ask for them.
+_IF_ANY = ("delivery",)
 
 
 def addresses(settings: InfraSettings, bootstrap: str, sql_token: Path) -> dict[str, str]:
@@ -33,14 +35,18 @@ def addresses(settings: InfraSettings, bootstrap: str, sql_token: Path) -> dict[
 
 
 def pids(kafka: int | None, parts: Iterable[PartProcess]) -> dict[str, Any]:
-    """The process ids that live now: lists for parts of which several may run, else a number, or null."""
-    alive: dict[str, list[int]] = {name: [] for name in (*_MANY, *_ONE)}
+    """The process ids that live now: lists for parts of which several may run, else a number, or null.
+
+    A part that not every installation has is there only while it runs.
+    """
+    alive: dict[str, list[int]] = {name: [] for name in (*_MANY, *_ONE, *_IF_ANY)}
     for process in parts:
         if process.part.name in alive and process.pid is not None:
             alive[process.part.name].append(process.pid)
     many = {name: alive[name] for name in _MANY}
     one = {name: next(iter(alive[name]), None) for name in _ONE}
-    return {"kafka": kafka, **many, **one}
+    extra = {name: found[0] for name in _IF_ANY if (found := alive[name])}
+    return {"kafka": kafka, **many, **one, **extra}
 
 
 def write(data_dir: Path, content: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ class InfraSettings(BaseSettings):
     replication_factor: int = Field(default=3, ge=1)
     """Of topics on an external broker; the embedded one is alone."""
     clickhouse: str | None = None
+    receivers: Path | None = None
+    """Who gets alerts; without this file nobody does, and they stay on their topic."""
     heartbeat_interval_s: int = Field(default=30, ge=1, le=300)
     demo: int = Field(default=0, ge=0)
 
@@ -38,7 +40,7 @@ class InfraSettings(BaseSettings):
     start_timeout_s: float = Field(default=60.0, gt=0)
     stop_timeout_s: float = Field(default=15.0, gt=0)
 
-    @field_validator("kafka", "clickhouse", mode="before")
+    @field_validator("kafka", "clickhouse", "receivers", mode="before")
     @classmethod
     def _empty_means_embedded(cls, value: object) -> object:
         return value or None

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 # The broker is all that these wait for; together they are up in half the time that they take one after the other.
 PARTS = (Part("processors", 1), Part("sink", 1), Part("edge", 1), Part("console", 1))
+DELIVERY = Part("delivery", 1)
 DEMO = Part("demo", 2)
 SIGNER = "processors"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,10 +41,10 @@ class Supervisor:
     """One run of ``viworks up``."""
 
     def __init__(self, settings: InfraSettings, terminal: Terminal, parts: Sequence[Part] | None = None) -> None:
-        """``parts``: what to supervise besides the broker; by default all parts, and the demo fleet where asked for."""
+        """``parts``: what to supervise besides the broker; by default all parts that the settings ask for."""
         self._settings = settings
         self._terminal = terminal
-        self._parts = (*PARTS, *([DEMO] if settings.demo else [])) if parts is None else tuple(parts)
+        self._parts = _wanted(settings) if parts is None else tuple(parts)
         self._kafka = None if settings.kafka else _embedded(settings)
         self._stages: list[list[Keeper]] = []
         self._processes: list[PartProcess] = []
@@ -170,6 +171,11 @@ _LISTENERS = {
     "metrics_port": "metrics",
     "kafka_port": "Kafka",
 }
+
+
+def _wanted(settings: InfraSettings) -> tuple[Part, ...]:
+    """Alerts are delivered where a file says to whom; the demo fleet runs where it is asked for."""
+    return (*PARTS, *([DELIVERY] if settings.receivers else []), *([DEMO] if settings.demo else []))
 
 
 def _with_authority(part: Part, pki: PkiFiles) -> Part:

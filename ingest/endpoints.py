@@ -35,7 +35,7 @@ class Deposit(NamedTuple):
 def heartbeat(edge: Edge, request: SignedRequest[Heartbeat]) -> Deposit:
     """202; names the current policy version."""
     standing = edge.standings.of(request.identity.groups)
-    value = heartbeat_record(request, edge.name, standing.interval_ms, edge.guard)
+    value = heartbeat_record(request, edge.name, standing.terms, edge.guard)
     answer = standing.heartbeat_answer(request.identity.key_since_ms, request.received_ms)
     return Deposit(HEARTBEATS, request.message.client_id.encode(), value, answer)
 

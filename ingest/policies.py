@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest.groups import Groups
-from schemas.messages import Policy
-from schemas.policies import DEFAULT_ID, DEFAULT_VERSION, Reporting, Selector, StoredPolicy, read_record
+from schemas.heartbeat_value import Terms
+from schemas.messages import GONE_AFTER_S, MAINTENANCE_MAX_S, Policy
+from schemas.policies import (
+    DEFAULT_ID,
+    DEFAULT_VERSION,
+    Reporting,
+    Selector,
+    StoredPolicy,
+    read_record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,11 @@ class Effective:
     @property
     def interval_s(self) -> int:
         return self.in_force.heartbeat_interval
+
+    @property
+    def terms(self) -> Terms:
+        policy = self.in_force
+        return Terms(policy.heartbeat_interval * 1000, policy.maintenance_max * 1000, policy.gone_after * 1000)
 
     @property
     def key_max_age_s(self) -> int | None:
@@ -90,6 +103,8 @@ class PolicyBook:
             heartbeat_interval=self._default_interval_s,
             reporting=tuple(Reporting),
             key_max_age_s=None,
+            maintenance_max=MAINTENANCE_MAX_S,
+            gone_after=GONE_AFTER_S,
         )
 
 
@@ -100,4 +115,6 @@ def _for_clients(policy: StoredPolicy) -> Policy:
         heartbeat_interval=policy.heartbeat_interval,
         reporting=tuple(policy.body.reporting),
         key_max_age_s=policy.body.key_max_age_s,
+        maintenance_max=policy.maintenance_max,
+        gone_after=policy.gone_after,
     )

@@ -25,14 +25,14 @@ Record = dict[str, Any]
 T = TypeVar("T")
 
 
-def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, interval_ms: int, guard: PrivacyGuard) -> bytes:
+def heartbeat_record(request: SignedRequest[Heartbeat], edge: str, terms: Terms, guard: PrivacyGuard) -> bytes:
     """The value of a ``heartbeat`` record. Raises PlaintextRefused."""
     message = request.message
     if isinstance(message.metrics.sealed, str):
         message = _with_sealed_extras(message, message.metrics.sealed, guard)
     return heartbeat_value(
         message,
-        terms=Terms(interval_ms),
+        terms=terms,
         key_id=request.identity.key_id,
         signature=request.signature,
         received_ms=request.received_ms,

@@ -38,7 +38,7 @@ from ingest.revoked_serials import RevokedSerials
 from ingest.settings import EdgeSettings
 from ingest.standings import Standings
 from ingest.tamper_signals import TamperSignals
-from ingest.ticks import tick_forever
+from ingest.ticks import Ticks
 from ingest.tokens import TokenKeys
 from ingest.topic_follower import TopicFollower
 from schemas.sealing import SealingKey
@@ -121,10 +121,11 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
         metrics.UNACKNOWLEDGED_BYTES.set_function(lambda: producer.unacknowledged_bytes)
         metrics.UNACKNOWLEDGED_AGE.set_function(producer.oldest_unacknowledged_s)
         metrics.CACHED_API_KEYS.set_function(lambda: keys.kept)
+        ticks = Ticks(producer, name, clock)
         work = [
             asyncio.create_task(rejections.run(settings.rejection_interval_s)),
             asyncio.create_task(reload_token_keys(keys, settings.token_keys_file)),
-            asyncio.create_task(tick_forever(producer, name, settings.tick_interval_s, clock)),
+            asyncio.create_task(ticks.write_forever(settings.tick_interval_s)),
         ]
         try:
             yield edge
@@ -132,6 +133,8 @@ async def running_edge(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Ed
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
+            # The listeners are closed and all requests answered, so no heartbeat comes after it.
+            ticks.farewell()
             await rejections.flush()
 
 

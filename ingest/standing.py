@@ -19,14 +19,14 @@ class Standing:
     """The answers for the clients of a standing.
 
     Attributes:
-        interval_ms: how often they are to send a heartbeat.
+        terms: what is stamped on their heartbeats.
         headers: of every answer that depends on the policies.
         config: as it stands in the answer to a registration.
     """
 
     def __init__(self, effective: Effective, documents: Documents) -> None:
         version = str(effective.version).encode()
-        self.interval_ms = effective.interval_s * 1000
+        self.terms = effective.terms
         body = msgspec.json.encode({"status": "accepted", "policy_version": effective.version})
         self.headers: Mapping[bytes, bytes] = {b"x-policy-version": version}
         self.config: ClientConfig = documents.config(effective)

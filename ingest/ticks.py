@@ -18,15 +18,34 @@ from schemas.topics import HEARTBEATS
 log = logging.getLogger(__name__)
 
 
-async def tick_forever(producer: BatchingProducer, edge: str, interval_s: float, clock: Clock) -> None:
-    """Write ticks until cancelled. One that cannot be stored is left out; the next one says more."""
-    sequence = 0
-    while True:
-        sequence += 1
-        value = codec.encode("tick", {"edge": edge, "timestamp": clock(), "sequence": sequence})
+class Ticks:
+    """Writes the ticks of one edge."""
+
+    def __init__(self, producer: BatchingProducer, edge: str, clock: Clock) -> None:
+        self._producer = producer
+        self._edge = edge
+        self._clock = clock
+        self._sequence = 0
+
+    async def write_forever(self, interval_s: float) -> None:
+        """Write ticks until cancelled. One that cannot be stored is left out; the next one says more."""
+        while True:
+            self._write(last=False)
+            await asyncio.sleep(interval_s)
+
+    def farewell(self) -> None:
+        """Say that the edge ends, after its last heartbeat: nobody waits for its ticks any more.
+
+        Where it cannot be stored, the edge counts as silent, like one that crashed.
+        """
+        self._write(last=True)
+
+    def _write(self, *, last: bool) -> None:
+        self._sequence += 1
+        tick = {"edge": self._edge, "timestamp": self._clock(), "sequence": self._sequence, "last": last}
+        value = codec.encode("tick", tick)
         try:
             for partition in range(HEARTBEATS.partitions):
-                producer.enqueue(HEARTBEATS, partition, None, value)
+                self._producer.enqueue(HEARTBEATS, partition, None, value)
         except BrokerUnavailable:
             log.info("a tick was left out: the broker is away")
-        await asyncio.sleep(interval_s)

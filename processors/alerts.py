@@ -11,20 +11,26 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 _ALERT_IDS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:viworks:alert")
 
 
 class Status(StrEnum):
-    """Where an alert stands."""
+    """Where an alert stands. ``suppressed`` stands in for ``firing`` while nobody is to be told of it."""
 
     FIRING = "firing"
+    SUPPRESSED = "suppressed"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
 
 
 class Alert(NamedTuple):
-    """``timestamp`` in ms is of what led to this status; ``client_id`` is empty for the whole fleet."""
+    """``timestamp`` in ms is of what led to this status; ``client_id`` is empty for the whole fleet.
+
+    ``suppressed_by`` says why nobody is told of this record, ``actor`` who acknowledged.
+    """
 
     alert_id: str
     rule: str
@@ -34,6 +40,10 @@ class Alert(NamedTuple):
     timestamp: int
     summary: str
     evidence: Mapping[str, Any]
+    node_id: str | None = None
+    group: Mapping[str, str] = MappingProxyType({})
+    suppressed_by: str | None = None
+    actor: str | None = None
 
 
 def alert_id(rule: str, *parts: str | int) -> str:
@@ -47,12 +57,13 @@ def to_record(alert: Alert, now_ms: int) -> dict[str, Any]:
         **alert._asdict(),
         "status": alert.status.value,
         "evidence": json.dumps(alert.evidence, separators=(",", ":")),
+        "group": json.dumps(dict(alert.group), separators=(",", ":")),
         "emitted_at": now_ms,
     }
 
 
 def cloud_event_headers(alert: Alert) -> tuple[tuple[str, bytes], ...]:
-    """CloudEvents 1.0, Kafka protocol binding, binary mode. Firing and resolved are two events about one alert."""
+    """CloudEvents 1.0, Kafka protocol binding, binary mode. Each status is an event of its own about one alert."""
     time = datetime.fromtimestamp(alert.timestamp / 1000, UTC).isoformat(timespec="milliseconds")
     attributes = {
         "ce_specversion": "1.0",

@@ -1,4 +1,7 @@
-"""The Faust app: its settings, its three agents and their tables."""
+"""The Faust app: its settings, its agents and their tables.
+
+Agents by client see, and pass on what rules want to see; the desk, on one partition, decides on alerts.
+"""
 
 from __future__ import annotations
 
@@ -6,41 +9,112 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
+from faust.types import TP
 
+from processors.alerting.lookout import Lookout
 from processors.batch_transport import BatchSchema, BatchTransport, Records
-from processors.brute_force import Threshold
-from processors.clock import Clock
-from processors.event_agent import EventAgent
+from processors.clock import Clock, steady_clock
+from processors.desk_agent import DeskAgent, DeskTables
+from processors.fleet import FleetLimits
 from processors.flow_control import SteadyFlowControl
 from processors.issuer import open_issuer
-from processors.liveness_agent import LivenessAgent
+from processors.liveness_agent import LivenessAgent, Tables
 from processors.outbox import Outbox
 from processors.registry_agent import RegistryAgent
+from processors.rule_book import RuleBook
 from processors.settings import ProcessorSettings
+from processors.signal_agent import SignalAgent
 from processors.tables import ChangelogTable
 from processors.watermark import ClockLimits
-from schemas.topics import CLIENTS, ENROLMENTS, EVENTS, HEARTBEATS, LIVENESS, PARTITIONS, POLICIES, REGISTRATIONS, Topic
+from schemas import codec
+from schemas.topics import (
+    AUDIT,
+    CLIENTS,
+    ENROLMENTS,
+    EVENTS,
+    HEARTBEATS,
+    LIVENESS,
+    PARTITIONS,
+    POLICIES,
+    REGISTRATIONS,
+    REJECTIONS,
+    SIGNALS,
+    SILENCES,
+    Topic,
+)
 
 Handler = Callable[[int, Records], Awaitable[None]]
 
 REGISTRY_TABLES = {"clients": CLIENTS, "enrolments": ENROLMENTS, "policies": POLICIES}
-INPUTS = (REGISTRATIONS, HEARTBEATS, EVENTS)
+INPUTS = (REGISTRATIONS, HEARTBEATS, EVENTS, REJECTIONS, AUDIT, SIGNALS)
+_WATCH_S = 1.0
 
 
 def build_app(settings: ProcessorSettings, clock: Clock) -> faust.App:
-    """A Faust app that is ready to start; to be called inside the event loop that runs it."""
+    """A Faust app that is ready to start; to be called inside the event loop that runs it.
+
+    Raises:
+        RulesInvalid: the rules have faults.
+        AuthorityUnusable: the certificate authority's files cannot be read.
+    """
+    book = RuleBook(settings.rules)
     app = _faust_app(settings)
     outbox = Outbox(app, clock, settings.produce_timeout_s)
-    limits = ClockLimits(settings.edge_silence_ms, settings.liveness_gap_ms)
-    threshold = Threshold(settings.brute_force_count, settings.brute_force_window_ms)
     tables = {topic: ChangelogTable(app, name, topic) for name, topic in REGISTRY_TABLES.items()}
-    registry = RegistryAgent(tables, outbox, open_issuer(settings))
-    liveness = LivenessAgent(ChangelogTable(app, "liveness", LIVENESS), outbox, settings.liveness_grace_ms, limits)
-    events = EventAgent(ChangelogTable(app, "authentication-failures"), outbox, threshold)
+    lookout = Lookout(book, lambda client_id: _node_of(tables[CLIENTS], client_id))
+    liveness = _liveness_agent(app, settings, tables[CLIENTS], outbox, lookout)
+    registry = RegistryAgent(tables, outbox, open_issuer(settings), liveness.registered)
     _carry(app, REGISTRATIONS, "registry", registry.handle)
     _carry(app, HEARTBEATS, "liveness", liveness.handle)
-    _carry(app, EVENTS, "events", events.handle)
+    _carry(app, EVENTS, "events", SignalAgent(EVENTS, lookout.event, outbox).handle)
+    _carry(app, REJECTIONS, "rejections", SignalAgent(REJECTIONS, lookout.rejection, outbox).handle)
+    _carry(app, AUDIT, "audit", SignalAgent(AUDIT, lookout.audit, outbox).handle)
+    _decide(app, settings, book, outbox)
     return app
+
+
+def _liveness_agent(
+    app: faust.App, settings: ProcessorSettings, clients: ChangelogTable, outbox: Outbox, lookout: Lookout
+) -> LivenessAgent:
+    limits = FleetLimits(
+        settings.liveness_grace_ms,
+        ClockLimits(settings.edge_silence_ms, settings.liveness_gap_ms),
+        settings.never_came_after_ms,
+        settings.last_seen_every_ms,
+    )
+    tables = Tables(ChangelogTable(app, "liveness", LIVENESS), ChangelogTable(app, "last-seen"), clients)
+    return LivenessAgent(tables, outbox, limits, lookout)
+
+
+def _node_of(clients: ChangelogTable, client_id: str) -> str | None:
+    """The registry's table has the same partitions as what clients send, so this worker has the client's row."""
+    value = clients.get(client_id.encode())
+    return None if value is None else codec.decode_as(CLIENTS.schemas[0], value)["node_id"]
+
+
+def _decide(app: faust.App, settings: ProcessorSettings, book: RuleBook, outbox: Outbox) -> None:
+    """The desk's agent; its look at the steady clock, and at the file of the rules."""
+    tables = DeskTables(
+        ChangelogTable(app, "rules", partitions=SIGNALS.partitions),
+        ChangelogTable(app, "desk", partitions=SIGNALS.partitions),
+        ChangelogTable(app, "silences", SILENCES),
+    )
+    desk = DeskAgent(tables, outbox, book, steady_clock, settings.blind_after_ms)
+    _carry(app, SIGNALS, "desk", desk.handle)
+
+    def has_signals() -> bool:
+        return not app.rebalancing and TP(SIGNALS.name, 0) in app.consumer.assignment()
+
+    async def watch() -> None:
+        if has_signals():
+            await desk.watch()
+
+    async def reload() -> None:
+        if book.refresh() and has_signals():
+            await desk.reload()
+
+    app.timer(_WATCH_S, name="processors.watch")(watch)
+    app.timer(settings.rules_reload_s, name="processors.rules")(reload)
 
 
 def _faust_app(settings: ProcessorSettings) -> faust.App:

@@ -1,8 +1,8 @@
 """Faust's Kafka transport with three changes, at the places that Faust has for them.
 
 - What one fetch brings of one partition goes through Faust as *one* event whose value is the list of records: most of
-  Faust's cost is per event. Partitions, flow control, acknowledgements, tables and recovery stay Faust's. Changelogs stay
-  record by record, since recovery counts them.
+  Faust's cost is per event. Partitions, flow control, acknowledgements, tables and recovery stay Faust's. Of a changelog it
+  is told the last record only (``changelog_batches``).
 - An offset is committed only when everything that was handed out before it is done. Faust 0.15.3 commits past an
   unfinished event (faust-streaming issue 606).
 - Nothing is fetched and then dropped at the end of a recovery. Faust 0.15.3 lets a fetch that is under way see the set of
@@ -19,6 +19,8 @@ import faust
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+
+from processors import changelog_batches
 
 Records = Sequence[ConsumerRecord]
 
@@ -72,6 +74,8 @@ class BatchConsumer(driver.Consumer):
     def _messages(self, tp: TP, records: Records) -> list[ConsumerMessage]:
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         if tp.topic not in self._batched:
+            if changelog_batches.take(self.app, tp, records):
+                return [changelog_batches.in_place_of(self._to_message(tp, records[-1]))]
             return [self._to_message(tp, record) for record in records]
         # The message has the last record's offset, so that acknowledging it acknowledges all of them.
         message = self._to_message(tp, records[-1])
@@ -80,7 +84,12 @@ class BatchConsumer(driver.Consumer):
         return [message]
 
     def ack(self, message: Any) -> bool:
-        """Mark a message as done."""
+        """Mark a message as done, unless a rebalance came in between: it is read again, by whoever has it then.
+
+        Faust acknowledges what it skips after a rebalance, as if it had been handled.
+        """
+        if message.generation_id != self.app.consumer_generation_id:
+            return False
         self._handed_out[message.tp].discard(message.offset)
         return super().ack(message)
 

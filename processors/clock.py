@@ -14,3 +14,8 @@ Clock = Callable[[], int]
 def system_clock() -> int:
     """The machine's time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def steady_clock() -> int:
+    """Milliseconds since some moment, by a clock that nobody sets: for how long something has lasted."""
+    return time.monotonic_ns() // 1_000_000

@@ -1,124 +1,141 @@
-"""Carries heartbeats and ticks to the fleet's partitions, and transitions and alerts to Kafka."""
+"""Carries heartbeats and ticks to the fleet's partitions, and transitions and signals to Kafka."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
-from aiokafka.partitioner import murmur2
 
-from processors import clones, direct_alerts, liveness
-from processors.alerts import Alert, Status
+from processors import clones, liveness
+from processors.alerting.lookout import Lookout
+from processors.alerting.signals import Signal
+from processors.checkpoint import clock_key, clock_value, last_seen_value
 from processors.clones import Boots
-from processors.decoding import decoded
-from processors.fleet import FleetPartition
+from processors.decoding import numbered
+from processors.fleet import FleetLimits, FleetPartition
 from processors.liveness import Heartbeat, Transition
-from processors.outbox import Outbox, alerting
-from processors.rounds import rounds
+from processors.liveness_recovery import Recovered, recovered
+from processors.liveness_steps import Step, steps
+from processors.outbox import Outbox, signalling, watermark
 from processors.tables import ChangelogTable
-from processors.watermark import BlindSpan, ClockLimits
+from processors.watermark import Tick
 from schemas import codec
 from schemas.topics import LIVENESS
 
-_REMEMBERED_SPANS = 64
+# Less than the time between two ticks of an edge, so that none of them is left out.
+_TOLD_EVERY_MS = 400
+
+
+class Tables(NamedTuple):
+    """``liveness``: the transitions. ``kept``: see ``checkpoint``. ``clients``: the registry's."""
+
+    liveness: ChangelogTable
+    kept: ChangelogTable
+    clients: ChangelogTable
 
 
 class LivenessAgent:
-    """State is in memory, by partition; only transitions are persisted, in the table whose changelog is their topic."""
+    """State is in memory, by partition; what is persisted, and when, ``liveness_steps`` says."""
 
-    def __init__(self, table: ChangelogTable, outbox: Outbox, grace_ms: int, limits: ClockLimits) -> None:
-        self._table = table
+    def __init__(self, tables: Tables, outbox: Outbox, limits: FleetLimits, lookout: Lookout) -> None:
+        self._table, self._kept, self._clients = tables
         self._outbox = outbox
-        self._grace_ms = grace_ms
         self._limits = limits
+        self._lookout = lookout
         self._fleet: dict[int, FleetPartition] = {}
-        self._restored: dict[int, list[Transition]] = {}
-        self._spans: list[BlindSpan] = []
+        self._restored: dict[int, Recovered] = {}
+        # By partition: when the rules were told of its watermark, and which.
+        self._told: dict[int, tuple[int, int]] = {}
         # Not persisted: after a restart clones give themselves away again.
         self._boots: dict[str, Boots] = {}
-        table.on_recovered(self._restore)
+        self._table.on_recovered(self._restore)
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
         """Take a batch into account. Raises DeliveryFailed."""
-        rows, dead = decoded(records, ("heartbeat", "tick"))
+        rows, dead = numbered(records, ("heartbeat", "tick"))
         fleet = self._partition(partition)
-        transitions: list[Transition] = []
-        spans: list[BlindSpan] = []
-        doubles: list[Alert] = []
-        for name, record in rows:
-            if name == "heartbeat":
-                transition = fleet.heartbeat(_heartbeat(record))
-                transitions += [transition] if transition else []
-                doubles += self._clone_of(record)
-                continue
-            due, blind = fleet.tick(record["edge"], record["timestamp"])
-            transitions += due
-            spans += [blind] if blind else []
-        await self._outbox.write(dead)
-        await self._announce(spans)
-        await self._alert(doubles)
-        for part in rounds(transitions, lambda transition: transition.client_id):
-            await self._persist(partition, part)
+        batch: list[Heartbeat | Tick] = []
+        seen: list[Signal] = []
+        for _, schema, record in rows:
+            if schema == "heartbeat":
+                batch.append(_heartbeat(record))
+                seen += self._look(record)
+            else:
+                batch.append(Tick(record["edge"], record["timestamp"], record["last"]))
+        await self._outbox.write([*dead, *map(signalling, seen)])
+        for step in steps(fleet, batch, [row.offset for row in rows]):
+            await self._write(partition, step)
+        await self._tell_watermark(partition, fleet)
 
-    def _clone_of(self, record: dict[str, Any]) -> list[Alert]:
+    def registered(self, partition: int, client: Mapping[str, Any]) -> None:
+        """The registry has written a client: an active one that was never heard has to come, another need not."""
+        fleet = self._partition(partition)
+        if client["status"] == "active":
+            fleet.expect(client["client_id"], client["registered_at"])
+        else:
+            fleet.forget(client["client_id"])
+
+    def _look(self, record: dict[str, Any]) -> list[Signal]:
         client_id = record["client_id"]
         before = self._boots.get(client_id)
         after, alarm = clones.observe(before, record["uptime"], record["timestamp"], record["received_at"])
         self._boots[client_id] = after
-        return [direct_alerts.identity_clone(record, before, after)] if alarm and before else []
+        found = self._lookout.heartbeat(record)
+        seen = [] if found is None else [found]
+        return [*seen, self._lookout.clone(record, before, after)] if alarm and before else seen
 
-    async def _persist(self, partition: int, transitions: Sequence[Transition]) -> None:
-        """Resolved alerts before the state and firing ones after it.
+    async def _write(self, partition: int, step: Step) -> None:
+        told = [self._lookout.blind_span(span, partition) for span in step.spans]
+        told += [self._lookout.transition(each) for each in step.told]
+        await self._outbox.write([signalling(signal) for signal in told])
+        writes = [self._put(partition, transition) for transition in step.persisted]
+        writes += [self._keep(partition, key.encode(), last_seen_value(state)) for key, state in step.seen.items()]
+        if step.checkpoint is not None:
+            writes.append(self._keep(partition, clock_key(partition), clock_value(step.checkpoint)))
+        await self._outbox.settle(writes)
 
-        After a crash in between, the heartbeat that resolves is still news to the state before, so the same alert is
-        resolved again; and ``FleetPartition`` gives verdicts whose alert may be missing once more.
-        """
-        found = [alert for alert in map(direct_alerts.offline, transitions) if alert]
-        await self._alert([alert for alert in found if alert.status is Status.RESOLVED])
-        await self._outbox.settle([self._put(partition, transition) for transition in transitions])
-        await self._alert([alert for alert in found if alert.status is Status.FIRING])
-
-    def _put(self, partition: int, transition: Transition) -> Any:
+    def _put(self, partition: int, transition: Transition) -> Awaitable[Any]:
         value = codec.encode(LIVENESS.schemas[0], liveness.to_record(transition))
         return self._table.put(partition, transition.client_id.encode(), value)
 
-    async def _announce(self, spans: Sequence[BlindSpan]) -> None:
-        """Every partition sees the same span; it is one incident, also where a partition missed a tick at its edge."""
-        for span in spans:
-            if any(span.start_ms < known.end_ms and known.start_ms < span.end_ms for known in self._spans):
-                continue
-            self._spans = [*self._spans, span][-_REMEMBERED_SPANS:]
-            await self._alert(direct_alerts.ingest_blind(span))
+    def _keep(self, partition: int, key: bytes, value: bytes) -> Awaitable[Any]:
+        return self._kept.put(partition, key, value)
 
-    async def _alert(self, alerts: Sequence[Alert]) -> None:
-        now_ms = self._outbox.clock()
-        await self._outbox.write([alerting(alert, now_ms) for alert in alerts])
+    async def _tell_watermark(self, partition: int, fleet: FleetPartition) -> None:
+        """After the signals of the batch: to the rules it says that there are no more of before."""
+        now_ms, watermark_ms = self._outbox.clock(), fleet.watermark_ms
+        told_at, told_ms = self._told.get(partition, (0, 0))
+        if watermark_ms is None or watermark_ms <= told_ms or 0 <= now_ms - told_at < _TOLD_EVERY_MS:
+            return
+        await self._outbox.write([watermark(partition, watermark_ms)])
+        self._told[partition] = now_ms, watermark_ms
 
     def _partition(self, partition: int) -> FleetPartition:
         fleet = self._fleet.get(partition)
         if fleet is None:
-            restored = self._restored.pop(partition, [])
-            fleet = self._fleet[partition] = FleetPartition(self._grace_ms, self._limits, restored)
+            recovered = self._restored.pop(partition, Recovered())
+            fleet = self._fleet[partition] = FleetPartition(self._limits, recovered.of_the_fleet())
+            for client in recovered.clients:
+                self.registered(partition, client)
         return fleet
 
     def _restore(self) -> None:
         """After a start or a rebalance: another worker may have had the partitions, so nothing in memory counts."""
-        grouped: defaultdict[int, list[Transition]] = defaultdict(list)
-        for key, value in self._table.items():
-            record = codec.decode_as(LIVENESS.schemas[0], value)
-            grouped[_partition_of(key)].append(liveness.from_record(record))
-        self._restored = dict(grouped)
+        self._restored = recovered(self._table.items(), self._kept.items(), self._clients.items())
         self._fleet.clear()
         self._boots.clear()
+        self._told.clear()
 
 
 def _heartbeat(record: dict[str, Any]) -> Heartbeat:
     return Heartbeat(
-        record["client_id"], record["timestamp"], record["status"], record["interval_ms"], record["received_at"]
+        record["client_id"],
+        record["timestamp"],
+        record["status"],
+        record["interval_ms"],
+        record["received_at"],
+        record["uptime"],
+        record["maintenance_ms"],
+        record["gone_ms"],
     )
-
-
-def _partition_of(key: bytes) -> int:
-    return int((murmur2(key) & 0x7FFFFFFF) % LIVENESS.partitions)

@@ -13,11 +13,14 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import FaustError
 
 from processors import alerts
+from processors.alerting import signals
+from processors.alerting.signal_clock import watermark_name
+from processors.alerting.signals import Signal
 from processors.alerts import Alert
 from processors.clock import Clock
 from processors.errors import DeliveryFailed
-from schemas import codec
-from schemas.topics import ALERTS, DLQ, Topic
+from schemas import codec, dead_letters
+from schemas.topics import ALERTS, DLQ, SIGNALS, Topic
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -42,15 +45,21 @@ def alerting(alert: Alert, now_ms: int) -> Outgoing:
     return record._replace(headers=alerts.cloud_event_headers(alert))
 
 
+def signalling(signal: Signal) -> Outgoing:
+    """A signal for the rules."""
+    return keyed(SIGNALS, signals.to_record(signal))
+
+
+def watermark(partition: int, watermark_ms: int) -> Outgoing:
+    """How far a partition of the heartbeats has seen, for the clock of the rules."""
+    name = watermark_name(partition)
+    record = {"edge": name, "timestamp": watermark_ms, "sequence": watermark_ms}
+    return Outgoing(SIGNALS, name.encode(), codec.encode("tick", record))
+
+
 def dead_letter(record: ConsumerRecord, error: Exception) -> Outgoing:
-    """The record as it came; its headers say where it stood and which class of error it led to, never a value."""
-    headers = {
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "error": type(error).__name__,
-    }
-    return Outgoing(DLQ, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items()))
+    """A record nobody can use, for the dead letters."""
+    return Outgoing(DLQ, *dead_letters.letter(record, type(error).__name__))
 
 
 class Outbox:

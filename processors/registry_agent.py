@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRecord
 
-from processors import direct_alerts
+from processors.alerting import sources
 from processors.decoding import decoded
 from processors.errors import CertificateNotIssued
 from processors.issuer import Issuer
-from processors.outbox import Outbox, Outgoing, alerting, keyed
+from processors.outbox import Outbox, Outgoing, keyed, signalling
 from processors.registry import administration, certificates, client_keys, enrolment, policies, registration
 from processors.registry.decision import Decide, Decision, Outcome, Record, States, verdict
 from processors.rounds import rounds
@@ -69,9 +69,21 @@ class _Decided(NamedTuple):
 
 
 class RegistryAgent:
-    """``tables`` by the compacted topic that is their changelog."""
+    """Decides by the tables and carries out what was decided.
 
-    def __init__(self, tables: Mapping[Topic, ChangelogTable], outbox: Outbox, issuer: Issuer) -> None:
+    Args:
+        tables: by the compacted topic that is their changelog.
+        on_client: called with the partition and the record of each client that was written.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[Topic, ChangelogTable],
+        outbox: Outbox,
+        issuer: Issuer,
+        on_client: Callable[[int, Record], None],
+    ) -> None:
+        self._on_client = on_client
         self._tables = tables
         self._states = {topic: _Records(table, topic) for topic, table in tables.items()}
         self._outbox = outbox
@@ -91,7 +103,10 @@ class RegistryAgent:
         # First the state, then what is said about it: a verdict that an edge has seen must hold after a crash.
         states = [self._put(each.kind.table, partition, each.decision.state) for each in decided if each.decision.state]
         await self._outbox.settle(states)
-        await self._outbox.write([row for each in decided for row in _rows(each, now_ms)])
+        for each in decided:
+            if each.kind.table is CLIENTS and each.decision.state:
+                self._on_client(partition, each.decision.state)
+        await self._outbox.write([row for each in decided for row in _rows(each)])
         self._issuer.revoke([serial for each in decided for serial in _revoked(each.decision)])
 
     def _decided(self, name: str, request: Record, now_ms: int) -> _Decided:
@@ -145,13 +160,13 @@ def _decision(kind: Kind, states: States, request: Record, now_ms: int) -> Decis
         return _unfit(states, request, now_ms)
 
 
-def _rows(decided: _Decided, now_ms: int) -> Iterator[Outgoing]:
+def _rows(decided: _Decided) -> Iterator[Outgoing]:
     decision, before = decided.decision, decided.before
     yield keyed(VERDICTS, decision.verdict)
     for topic, record in decision.rows:
         yield keyed(topic, record)
     if before and "public_key" in decided.request and decision.verdict["outcome"] == Outcome.CONFLICT:
-        yield alerting(direct_alerts.identity_conflict(before, decided.request), now_ms)
+        yield signalling(sources.of_conflict(before, decided.request))
 
 
 def _revoked(decision: Decision) -> list[str]:

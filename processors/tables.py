@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import faust
@@ -17,9 +17,10 @@ class ChangelogTable:
 
     Args:
         changelog: a topic of the contract that is the changelog at once; None for one that Faust names and creates.
+        partitions: as many as the inputs that it is written for have.
     """
 
-    def __init__(self, app: faust.App, name: str, changelog: Topic | None = None) -> None:
+    def __init__(self, app: faust.App, name: str, changelog: Topic | None = None, partitions: int = PARTITIONS) -> None:
         topic = None
         if changelog is not None:
             topic = app.topic(
@@ -33,7 +34,7 @@ class ChangelogTable:
             name,
             key_type=bytes,
             value_type=bytes,
-            partitions=PARTITIONS,
+            partitions=changelog.partitions if changelog else partitions,
             changelog_topic=topic,
         )
 
@@ -47,6 +48,19 @@ class ChangelogTable:
         self._table.data[key] = value
         written: Awaitable[Any] = self._table.send_changelog(partition, key, value)
         return written
+
+    def delete(self, partition: int, key: bytes) -> Awaitable[Any]:
+        """Forget a key; the awaitable ends when the changelog has its tombstone."""
+        self._table.data.pop(key, None)
+        written: Awaitable[Any] = self._table.send_changelog(partition, key, None)
+        return written
+
+    def change(self, partition: int, changes: Mapping[bytes, bytes | None]) -> list[Awaitable[Any]]:
+        """Set the keys, and forget those whose value is None."""
+        return [
+            self.delete(partition, key) if value is None else self.put(partition, key, value)
+            for key, value in changes.items()
+        ]
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All keys and values that this worker has recovered or set."""

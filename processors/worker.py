@@ -8,14 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import faust
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from processors.app import build_app
+from processors.app import INPUTS, build_app
 from processors.clock import Clock, system_clock
 from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
+from processors.watchdog import Worker, watch
 from schemas.topics import TOPICS
 
+# Small segments: only a segment that is closed is compacted, and a start reads what is left.
+_CHANGELOG = {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)}
+_CREATED_LOOKS, _CREATED_PAUSE_S = 200, 0.05
 _CUT_OFF_S = 1.0
 _CANCELS, _CANCEL_PAUSE_S = 20, 0.05
 
@@ -27,17 +31,20 @@ async def serve(settings: ProcessorSettings, ready: Callable[[], None], clock: C
 
     Raises:
         TopicsMissing: the broker lacks topics of the contract.
+        RulesInvalid: the rules have faults.
         RecoveryStalled: the tables were not recovered in time.
+        WorkerStalled: it commits nothing although there is something to read.
         WorkerFailed: the worker crashed.
         aiokafka.errors.KafkaError: no broker at the start.
     """
     await _require_topics(settings.kafka)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = build_app(settings, clock)
+    await _create_changelogs(app, settings)
     try:
         await _start(app, settings.recovery_timeout_s)
         ready()
-        await app.wait_until_stopped()
+        await _until_stopped(app, settings)
         raise WorkerFailed("the worker ended by itself") from app.crash_reason
     finally:
         await _stop(app, settings.stop_timeout_s)
@@ -55,6 +62,28 @@ async def _require_topics(bootstrap: str) -> None:
         raise TopicsMissing(f"the broker lacks {', '.join(sorted(missing))}")
 
 
+async def _create_changelogs(app: faust.App, settings: ProcessorSettings) -> None:
+    """Those of our own tables. Faust would create them too, but after its consumer has asked which topics there are.
+
+    Then it leaves them out of the first assignment, and writes to them wait for a second one.
+    """
+    changelogs = {table.changelog_topic.get_topic_name(): table.partitions for table in app.tables.values()}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    try:
+        await admin.start()
+        missing = changelogs.keys() - set(await admin.list_topics())
+        await admin.create_topics(
+            [NewTopic(name, changelogs[name], settings.replication_factor, topic_configs=_CHANGELOG) for name in missing]
+        )
+        for _ in range(_CREATED_LOOKS):
+            if not changelogs.keys() - set(await admin.list_topics()):
+                return
+            await asyncio.sleep(_CREATED_PAUSE_S)
+        raise RecoveryStalled("the changelogs of the tables were not created in time")
+    finally:
+        await admin.close()
+
+
 async def _start(app: faust.App, timeout_s: float) -> None:
     starting = asyncio.ensure_future(app.start())
     crashed = asyncio.ensure_future(app.wait_until_stopped())
@@ -70,6 +99,25 @@ async def _start(app: faust.App, timeout_s: float) -> None:
         for task in (starting, crashed):
             task.cancel()
         await asyncio.gather(starting, crashed, return_exceptions=True)
+
+
+async def _until_stopped(app: faust.App, settings: ProcessorSettings) -> None:
+    """Return when the worker has ended; raise what the watchdog raises."""
+    inputs = {topic.name for topic in INPUTS}
+    worker = Worker(
+        assignment=lambda: [tp for tp in app.consumer.assignment() if tp.topic in inputs],
+        generation=lambda: app.consumer_generation_id,
+    )
+    stopped = asyncio.ensure_future(app.wait_until_stopped())
+    watched = asyncio.ensure_future(watch(settings.kafka, settings.processor_app_id, worker, settings.stall_after_s))
+    try:
+        await asyncio.wait([stopped, watched], return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await watched
+    finally:
+        stopped.cancel()
+        watched.cancel()
+        await asyncio.gather(stopped, watched, return_exceptions=True)
 
 
 async def _stop(app: faust.App, timeout_s: float) -> None:

@@ -1,4 +1,6 @@
-"""Orders of administrators to the registry: a ``command`` record in the topic of the registrations, keyed by its subject.
+"""Orders of administrators: ``command`` records, keyed by their subject.
+
+In the topic of the registrations they go to the registry:
 
 | action | subject | body |
 |---|---|---|
@@ -10,6 +12,14 @@
 | enrolment.revoke | token id | |
 | policy.set | ``POLICIES`` | policy_id, selector, heartbeat_interval, ... |
 | policy.delete | ``POLICIES`` | policy_id |
+
+In the topic of the signals they go to the alert desk:
+
+| action | subject | body |
+|---|---|---|
+| alert.acknowledge | alert id | reason? |
+| alert.silence | silence id | rule?, client_id?, node_id? (one at least); duration_ms; starts_at? (ms); reason? |
+| alert.unsilence | silence id | reason? |
 """
 
 from __future__ import annotations

@@ -17,6 +17,10 @@ from schemas.errors import InvalidMessage, NotJson
 
 MAX_BODY_BYTES = 256 * 1024
 
+MAINTENANCE_MAX_S = 4 * 3_600
+GONE_AFTER_S = 30 * 86_400
+"""Of a policy that does not say."""
+
 ClientId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")]
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
 Text = Annotated[str, Meta(max_length=1024)]
@@ -258,7 +262,8 @@ class CertificateAnswer(Struct, frozen=True, kw_only=True):
 class Policy(Struct, frozen=True, kw_only=True):
     """One policy that applies to a client. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation.
 
-    ``reporting`` says what to send: ``heartbeat``, ``sessions``, ``events``.
+    ``reporting`` says what to send: ``heartbeat``, ``sessions``, ``events``. Silence counts after ``maintenance_max`` in
+    maintenance; a client that is silent for ``gone_after`` counts as gone.
     """
 
     policy_id: str
@@ -266,6 +271,8 @@ class Policy(Struct, frozen=True, kw_only=True):
     heartbeat_interval: int
     reporting: tuple[str, ...]
     key_max_age_s: int | None = None
+    maintenance_max: int = MAINTENANCE_MAX_S
+    gone_after: int = GONE_AFTER_S
 
 
 class PolicySet(Struct, frozen=True, kw_only=True):

@@ -16,10 +16,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from schemas.errors import NotJson
-from schemas.messages import Identifier, invalid_message
+from schemas.messages import GONE_AFTER_S, MAINTENANCE_MAX_S, Identifier, invalid_message
 
 MIN_INTERVAL_S, MAX_INTERVAL_S = 15, 300
 MIN_KEY_AGE_S, MAX_KEY_AGE_S = 3_600, 10 * 366 * 86_400
+MIN_MAINTENANCE_S, MAX_MAINTENANCE_S = 60, 7 * 86_400
+MIN_GONE_S, MAX_GONE_S = 86_400, 365 * 86_400
 MAX_PRIORITY = 1_000
 MAX_POLICIES = 256
 """How many ids may ever be used; one that was deleted may be used again."""
@@ -30,6 +32,8 @@ DEFAULT_VERSION = 1
 
 PolicyId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Interval = Annotated[int, Meta(ge=MIN_INTERVAL_S, le=MAX_INTERVAL_S)]
+Maintenance = Annotated[int, Meta(ge=MIN_MAINTENANCE_S, le=MAX_MAINTENANCE_S)]
+Gone = Annotated[int, Meta(ge=MIN_GONE_S, le=MAX_GONE_S)]
 LabelSelector = Annotated[str, Meta(max_length=128, pattern=r"\A[^=\x00-\x1f\x7f]+(=[^\x00-\x1f\x7f]*)?\Z")]
 
 T = TypeVar("T")
@@ -67,7 +71,10 @@ class Selector(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unk
 
 
 class PolicyOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body of ``policy.set``. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation."""
+    """The body of ``policy.set``. Intervals and ages in seconds; ``key_max_age_s`` None asks for no rotation.
+
+    ``maintenance_max``: how long a client may stay in maintenance. ``gone_after``: what silence makes it count as gone.
+    """
 
     policy_id: PolicyId
     heartbeat_interval: Interval
@@ -75,6 +82,8 @@ class PolicyOrder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reporting: Annotated[list[Reporting], Meta(max_length=3)] = msgspec.field(default_factory=lambda: list(Reporting))
     key_max_age_s: Annotated[int, Meta(ge=MIN_KEY_AGE_S, le=MAX_KEY_AGE_S)] | None = None
     priority: Annotated[int, Meta(ge=-MAX_PRIORITY, le=MAX_PRIORITY)] = 0
+    maintenance_max: Maintenance = MAINTENANCE_MAX_S
+    gone_after: Gone = GONE_AFTER_S
 
 
 class PolicyDeletion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +116,8 @@ class StoredPolicy(Struct, frozen=True, kw_only=True):
     timestamp: int
     actor: str
     deleted: bool
+    maintenance_max: Maintenance = MAINTENANCE_MAX_S
+    gone_after: Gone = GONE_AFTER_S
 
     @property
     def precedence(self) -> tuple[int, int, str]:

@@ -16,7 +16,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.topics import Topic
+from sinks import metrics
 from sinks.errors import ConsumerStalled
+from sinks.fetched import as_it_came
 from sinks.lane import Lane
 from sinks.settings import SinkSettings
 
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _POLL_MS = 200
 _POLL_ROWS = 20_000
+_MEASURE_S = 1.0
 
 
 class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -40,8 +43,11 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             bootstrap_servers=settings.kafka,
             group_id=settings.sink_group,
             group_instance_id=settings.group_instance_id,
+            session_timeout_ms=int(settings.sink_session_timeout_s * 1_000),
+            heartbeat_interval_ms=int(settings.sink_session_timeout_s * 1_000 / 3),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            value_deserializer=as_it_came,
             fetch_max_wait_ms=settings.sink_fetch_max_wait_ms,
             max_partition_fetch_bytes=2 * 1024 * 1024,
             max_poll_interval_ms=600_000,
@@ -77,7 +83,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes.values():
                     group.create_task(lane.run())
-                for work in (self._poll, self._commit_forever, self._watch):
+                for work in (self._poll, self._commit_forever, self._watch, self._measure_forever):
                     group.create_task(work())
         except BaseExceptionGroup as errors:
             # The first fault ends the others; it is the one to tell.
@@ -100,6 +106,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("%d partitions assigned", len(assigned))
         self._progress_s = self._now_s()
+        metrics.REBALANCES.inc()
 
     async def _poll(self) -> None:
         while True:
@@ -149,6 +156,25 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             silent_s = self._now_s() - self._progress_s
             if silent_s > self._settings.sink_stall_s and await self._has_more():
                 raise ConsumerStalled(f"no record for {silent_s:.0f} s while Kafka has some")
+
+    async def _measure_forever(self) -> None:
+        while self._settings.sink_metrics_port:
+            with contextlib.suppress(KafkaError, TimeoutError):
+                await self._measure()
+            await asyncio.sleep(_MEASURE_S)
+
+    async def _measure(self) -> None:
+        """Say how far each table is behind what Kafka has now; a fetch knows that only of partitions that are not paused."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        behind = dict.fromkeys(self._lanes, 0)
+        for at, end in ends.items():
+            reached = self._lanes[at.topic].next_offset(at.partition)
+            behind[at.topic] += end - (await self._consumer.position(at) if reached is None else reached)
+        metrics.PARTITIONS.set(len(ends))
+        for name, lane in self._lanes.items():
+            metrics.tell_lag(lane.table.name, behind[name], lane.oldest_ms)
+            metrics.WAITING_BYTES.labels(lane.table.name).set(lane.waiting_bytes)
+            metrics.PAUSED.labels(lane.table.name).set(name in self._paused)
 
     async def _has_more(self) -> bool:
         """Whether a partition that is not held back has records that were not brought."""

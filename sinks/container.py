@@ -1,7 +1,8 @@
 """Avro object containers made of raw datums, without decoding them (Avro 1.11, "Object Container Files").
 
 A row of a container is where the datum stood in Kafka (``_topic``, ``_partition``, ``_offset``) and then the datum as it
-came: in Avro's binary encoding a record is its fields one after the other, so that joining bytes joins records.
+came: in Avro's binary encoding a record is its fields one after the other, so that joining bytes joins records. Rows are
+joined to blocks while the insert before theirs is under way.
 """
 
 from __future__ import annotations
@@ -59,8 +60,18 @@ def container(writer_schema_id: int, records: Sequence[Record]) -> bytes:
     Raises:
         schemas.errors.CodecError: no schema has that id.
     """
+    return container_of_blocks(writer_schema_id, [block(records)])
+
+
+def container_of_blocks(writer_schema_id: int, blocks: Iterable[bytes]) -> bytes:
+    """One container of all blocks, whose records must have that schema. Raises as ``container`` does."""
+    return b"".join((_header(writer_schema_id), *blocks))
+
+
+def block(records: Sequence[Record]) -> bytes:
+    """The records as a part of a container: their number, their length, the rows, a mark."""
     rows = b"".join(_rows(records))
-    return b"".join((_header(writer_schema_id), avro_long(len(records)), avro_long(len(rows)), rows, _SYNC))
+    return b"".join((avro_long(len(records)), avro_long(len(rows)), rows, _SYNC))
 
 
 def container_of(fields: Sequence[Mapping[str, object]], rows: Sequence[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.dead_letters import letter
 from schemas.topics import DLQ
 from sinks.batches import Refused
 from sinks.errors import DeadLetterUndelivered
@@ -29,26 +30,13 @@ class DeadLetters:
             raise DeadLetterUndelivered(type(error).__name__) from None
 
     async def _deliver(self, refused: Sequence[Refused]) -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, max_request_size=16 * 1024 * 1024
-        )
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
         await producer.start()
         try:
+            letters = [letter(row.record, row.reason) for row in refused]
             sent = [
-                await producer.send(DLQ.name, key=row.record.key, value=row.record.value, headers=headers_of(row))
-                for row in refused
+                await producer.send(DLQ.name, key=each.key, value=each.value, headers=list(each.headers)) for each in letters
             ]
             await asyncio.gather(*sent)
         finally:
             await producer.stop()
-
-
-def headers_of(row: Refused) -> list[tuple[str, bytes]]:
-    """Where the record stood and the class of the error, nothing from its content."""
-    headers = {
-        "topic": row.record.topic,
-        "partition": str(row.record.partition),
-        "offset": str(row.record.offset),
-        "error": row.reason,
-    }
-    return [(name, text.encode()) for name, text in headers.items()]

@@ -33,6 +33,8 @@ _INSERT_SETTINGS: dict[str, Any] = {
     "min_insert_block_size_rows": 1_000_000,
     "min_insert_block_size_bytes": 1_000_000_000,
     "max_partitions_per_insert_block": 0,
+    # What was inserted is what is stored, row by row, until a merge: so it can be counted.
+    "optimize_on_insert": 0,
     # A column that an older schema does not have takes its default.
     "input_format_avro_allow_missing_fields": 1,
 }

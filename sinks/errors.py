@@ -11,6 +11,8 @@ SinkError
 ├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
 ├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
+├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
+├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 ├── AuditError                  the audit log is not as it was written
 │   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
@@ -74,6 +76,14 @@ class DeadLetterUndelivered(SinkError):
 
 class CheckpointUndelivered(SinkError):
     """A checkpoint could not be put on its topic, or the topic cannot be read."""
+
+
+class AuditUnavailable(SinkError):
+    """An audit record could not be kept in time."""
+
+
+class ReplayFailed(SinkError):
+    """A table cannot be rebuilt from Kafka. It stays as it is."""
 
 
 class ConsumerStalled(SinkError):

@@ -1,6 +1,7 @@
 """One table's way from the consumer into ClickHouse: a bounded buffer, batches by size and time, retries without end.
 
-Lanes are independent, so that a table that ClickHouse is slow to take holds up no other.
+Lanes are independent, so that a table that ClickHouse is slow to take holds up no other. What can be done with records
+before their insert is done as they arrive, while the insert before theirs runs in its thread.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from itertools import islice
 from typing import Protocol
 
-from sinks.batches import Refused, backoff_s, next_offsets, take
+from sinks import metrics
+from sinks.batches import Batch, Chunk, Refused, backoff_s, next_offsets, parts, take
 from sinks.container import Record
 from sinks.errors import DeadLetterUndelivered, EngineUnavailable
 from sinks.settings import SinkSettings
@@ -26,7 +27,7 @@ Deliver = Callable[[Sequence[Refused]], Awaitable[None]]
 
 
 class Writer(Protocol):
-    """What a lane writes to: a TableWriter. Both calls block, and are never made at once."""
+    """What a lane writes to: a TableWriter. Both calls block, and are never made at once. ``records`` are a ``Batch``."""
 
     def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]: ...
     def forget(self) -> None: ...
@@ -41,14 +42,18 @@ class Lane:
         self._writer = writer
         self._deliver = deliver
         self._settings = settings
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[Chunk] = deque()
         self._bytes = 0
+        self._rows = 0
         self._oldest_s = 0.0
         self._arrived = asyncio.Event()
         self._full = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._generation = 0
+        # By partition the first offset that came since it was assigned.
+        self._first: dict[int, int] = {}
+        self._writing: Batch | None = None
         self._log_ends: dict[int, int] = {}
 
     @property
@@ -61,16 +66,36 @@ class Lane:
         """Whether there is room for much more again."""
         return self._bytes <= self._settings.sink_buffer_bytes // 2
 
+    def next_offset(self, partition: int) -> int | None:
+        """The first offset of the partition that is not done; None where nothing of it has come yet."""
+        return self.done.get(partition, self._first.get(partition))
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """The timestamp of the oldest record that is not done; None where there is none."""
+        chunks = [*(self._writing.chunks if self._writing else ()), *self._waiting]
+        return min((chunk.oldest_ms for chunk in chunks), default=None)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Memory of records that wait for their insert."""
+        return self._bytes
+
     def add(self, records: Sequence[Record], log_end: int | None = None) -> None:
         """Take records of one partition in the order of their offsets. ``log_end``: the offset after Kafka's newest."""
-        if records and log_end is not None:
+        if not records:
+            return
+        self._first.setdefault(records[0].partition, records[0].offset)
+        if log_end is not None:
             self._log_ends[records[0].partition] = log_end
         if not self._waiting:
             self._oldest_s = time.monotonic()
-        self._waiting.extend(records)
-        self._bytes += sum(len(record.value or b"") for record in records)
+        for part in parts(records, self._settings.sink_batch_rows, self._settings.sink_batch_bytes):
+            self._waiting.append(Chunk.of(self.table, part))
+            self._bytes += self._waiting[-1].bytes
+            self._rows += len(part)
         self._arrived.set()
-        if len(self._waiting) >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
+        if self._rows >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
             self._full.set()
 
     async def run(self) -> None:
@@ -86,7 +111,8 @@ class Lane:
         """Give all partitions up: what waits is dropped, an insert that runs is waited for (its retries are not)."""
         self._generation += 1
         self._waiting.clear()
-        self._bytes = 0
+        self._first.clear()
+        self._bytes = self._rows = 0
         await self._idle.wait()
         self._writer.forget()
 
@@ -96,34 +122,43 @@ class Lane:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._full.wait(), rest_s)
 
-    def _next_batch(self) -> list[Record]:
-        count = take(list(islice(self._waiting, self._settings.sink_batch_rows)), self._settings.sink_batch_bytes)
-        batch = [self._waiting.popleft() for _ in range(count)]
-        self._bytes -= sum(len(record.value or b"") for record in batch)
+    def _next_batch(self) -> Batch:
+        count = take(self._waiting, self._settings.sink_batch_rows, self._settings.sink_batch_bytes)
+        batch = Batch([self._waiting.popleft() for _ in range(count)])
+        self._bytes -= sum(each.bytes for each in batch.chunks)
+        self._rows -= len(batch)
         self._oldest_s = time.monotonic()
         self._full.clear()
         if not self._waiting:
             self._arrived.clear()
         return batch
 
-    async def _write(self, batch: Sequence[Record]) -> None:
+    async def _write(self, batch: Batch) -> None:
         """Write until it is written, or until the partitions are given up: whoever has them next gets the batch again."""
-        generation, attempt = self._generation, 0
         self._idle.clear()
+        self._writing = batch
         try:
-            while generation == self._generation:
-                try:
-                    await self._attempt(batch)
-                    self.done.update(next_offsets(batch))
-                    return
-                except (EngineUnavailable, DeadLetterUndelivered) as error:
-                    log.warning("%s: batch of %d waits: %s: %s", self.table.name, len(batch), type(error).__name__, error)
-                    await asyncio.sleep(backoff_s(attempt, self._settings.sink_retry_max_s))
-                    attempt += 1
+            with metrics.INSERT_SECONDS.labels(self.table.name).time():
+                await self._write_until_done(batch)
         finally:
+            self._writing = None
             self._idle.set()
 
-    async def _attempt(self, batch: Sequence[Record]) -> None:
+    async def _write_until_done(self, batch: Batch) -> None:
+        generation, attempt = self._generation, 0
+        while generation == self._generation:
+            try:
+                await self._attempt(batch)
+                self.done.update(next_offsets(batch.chunks))
+                metrics.RECORDS.labels(self.table.name).inc(len(batch))
+                return
+            except (EngineUnavailable, DeadLetterUndelivered) as error:
+                log.warning("%s: batch of %d waits: %s: %s", self.table.name, len(batch), type(error).__name__, error)
+                metrics.RETRIES.labels(self.table.name, type(error).__name__).inc()
+                await asyncio.sleep(backoff_s(attempt, self._settings.sink_retry_max_s))
+                attempt += 1
+
+    async def _attempt(self, batch: Batch) -> None:
         insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch, dict(self._log_ends)))
         try:
             refused = await asyncio.shield(insert)
@@ -134,3 +169,5 @@ class Lane:
         if refused:
             log.error("%s: %d records refused, now on the dead letter topic", self.table.name, len(refused))
             await self._deliver(refused)
+            for reason, count in Counter(each.reason for each in refused).items():
+                metrics.DEAD_LETTERS.labels(self.table.name, reason).inc(count)

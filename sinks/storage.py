@@ -14,12 +14,14 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from sinks.errors import KeyFileUnusable
+from sinks.sql_port.roles import users_xml
 
 _KEY_VARIABLE = "VIWORKS_STORAGE_KEY_HEX"
 _KEY_DIGITS = 64
 
 _CONFIG = """\
 <clickhouse>
+    <users_config>{users}</users_config>
     <storage_configuration>
         <disks>
             <historical_files>
@@ -52,8 +54,10 @@ def prepare(data_dir: Path) -> tuple[Path, Path]:
     """Make the engine's directory and its configuration; returns both paths."""
     directory = data_dir / "clickhouse"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = data_dir / "clickhouse.xml"
-    config.write_text(_CONFIG.format(historical=escape(str(directory / "historical")), variable=_KEY_VARIABLE))
+    config, users = data_dir / "clickhouse.xml", data_dir / "clickhouse-users.xml"
+    users.write_text(users_xml())
+    historical = escape(str(directory / "historical"))
+    config.write_text(_CONFIG.format(historical=historical, variable=_KEY_VARIABLE, users=escape(str(users))))
     return directory, config
 
 

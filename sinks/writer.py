@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from sinks.batches import Refused, halves, insert_token, sort_records, spans, without_held
-from sinks.container import Record, container
+from sinks.batches import Batch, Chunk, Refused, halves, insert_token, spans_of, without_held
+from sinks.container import Record, block, container_of_blocks
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, RowsRefused
+from sinks.sieve import sieve
 from sinks.tables import Table
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,11 @@ class TableWriter:
         """
         try:
             session = self._session = self._session or self._engine.session()
-            new = self._without_held(session, records, log_ends)
-            batch = sort_records(self._table, new)
-            for writer_schema_id, rows in batch.rows.items():
-                batch.refused += self._insert(session, writer_schema_id, rows)
-            return batch.refused
+            chunks = self._without_held(session, self._chunks(records), log_ends)
+            refused = [each for chunk in chunks for each in chunk.sorted.refused]
+            for number in sorted({number for chunk in chunks for number in chunk.blocks}):
+                refused += self._insert_chunks(session, number, [chunk for chunk in chunks if number in chunk.blocks])
+            return refused
         except EngineUnavailable:
             self.close()
             raise
@@ -54,25 +55,49 @@ class TableWriter:
         if session:
             session.close()
 
-    def _insert(self, session: Session, writer_schema_id: int, rows: Sequence[Record]) -> list[Refused]:
-        """Insert; where rows are refused, halve until each refused one stands alone and all others are in."""
-        batch = container(writer_schema_id, rows)
+    def _chunks(self, records: Sequence[Record]) -> Sequence[Chunk]:
+        return records.chunks if isinstance(records, Batch) else [Chunk.of(self._table, records)]
+
+    def _insert_chunks(self, session: Session, writer_schema_id: int, chunks: Sequence[Chunk]) -> list[Refused]:
+        """Insert; where rows are refused, find them, and insert all others."""
         try:
-            session.insert_avro(self._table.qualified, batch, insert_token(batch))
+            self._insert(session, writer_schema_id, [chunk.blocks[writer_schema_id] for chunk in chunks])
+            return []
+        except RowsRefused:
+            rows = [record for chunk in chunks for record in chunk.sorted.rows[writer_schema_id]]
+        with sieve(session, self._table, writer_schema_id) as copy:
+            groups, refused = copy.sift(rows)
+            log.warning(
+                "%s: %d of %d rows refused, found by %d probes", self._table.name, len(refused), len(rows), copy.probes
+            )
+        return refused + self._insert_groups(session, writer_schema_id, groups)
+
+    def _insert_groups(self, session: Session, writer_schema_id: int, groups: Sequence[Sequence[Record]]) -> list[Refused]:
+        """Insert what passed the sieve. A view may refuse it nevertheless; then only halving by inserts is left."""
+        if not groups:
+            return []
+        try:
+            self._insert(session, writer_schema_id, [block(group) for group in groups])
         except RowsRefused as error:
+            rows = [row for group in groups for row in group]
             if len(rows) == 1:
                 return [Refused(rows[0], f"{type(error).__name__}:{error.code}")]
             front, back = halves(rows)
-            return self._insert(session, writer_schema_id, front) + self._insert(session, writer_schema_id, back)
+            return [each for half in (front, back) for each in self._insert_groups(session, writer_schema_id, [half])]
         return []
 
-    def _without_held(self, session: Session, records: Sequence[Record], log_ends: Mapping[int, int]) -> Sequence[Record]:
-        ranges = spans(records)
+    def _insert(self, session: Session, writer_schema_id: int, blocks: Sequence[bytes]) -> None:
+        batch = container_of_blocks(writer_schema_id, blocks)
+        session.insert_avro(self._table.qualified, batch, insert_token(batch))
+
+    def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:
+        ranges = spans_of(chunks)
         self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to], log_ends)
         doubtful = {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
         if not doubtful:
-            return records
-        return without_held(records, self._held_offsets(session, doubtful))
+            return chunks
+        held = self._held_offsets(session, doubtful)
+        return [Chunk.of(self._table, without_held(chunk.records, held)) for chunk in chunks]
 
     def _ask_for_held(self, session: Session, partitions: Sequence[int], log_ends: Mapping[int, int]) -> None:
         if not partitions:

@@ -43,7 +43,7 @@ def set_policy(policies: States, command: Record, now_ms: int) -> Decision:
     if before is None and len(policies) >= MAX_POLICIES:
         return _refused(command, now_ms, f"policy_id: {MAX_POLICIES} ids have been used; use one of them again")
     version = _next_version(policies)
-    said = {"heartbeat_interval": order.heartbeat_interval, "selector": _json(order.selector), "deleted": False}
+    said = _said(order, deleted=False)
     body = PolicyBody(
         reporting=sorted(set(order.reporting)),
         key_max_age_s=order.key_max_age_s,
@@ -70,11 +70,7 @@ def delete_policy(policies: States, command: Record, now_ms: int) -> Decision:
     if command["timestamp"] < before.timestamp:
         return _refused(command, now_ms, "policy_id: the policy was written after this deletion was ordered")
     version = _next_version(policies)
-    said = {
-        "heartbeat_interval": before.heartbeat_interval,
-        "selector": _json(before.selector),
-        "deleted": True,
-    }
+    said = _said(before, deleted=True)
     body = msgspec.structs.replace(before.body, requests=_remembered(before, command, version))
     return _done(command, now_ms, policy_id, version, _state(command, policy_id, version, said, body))
 
@@ -105,6 +101,16 @@ def _next_version(policies: States) -> int:
 def _remembered(policy: StoredPolicy | None, command: Record, version: int) -> list[tuple[str, int]]:
     requests = policy.body.requests if policy else []
     return [*requests, (str(command["request_id"]), version)][-_REMEMBERED:]
+
+
+def _said(policy: PolicyOrder | StoredPolicy, *, deleted: bool) -> dict[str, Any]:
+    return {
+        "heartbeat_interval": policy.heartbeat_interval,
+        "selector": _json(policy.selector),
+        "maintenance_max": policy.maintenance_max,
+        "gone_after": policy.gone_after,
+        "deleted": deleted,
+    }
 
 
 def _state(command: Record, policy_id: str, version: int, said: dict[str, Any], body: PolicyBody) -> dict[str, Any]:

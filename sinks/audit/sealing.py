@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sinks.audit import rows
 from sinks.audit.checkpoints import FIRST_PREVIOUS, note_hash
 from sinks.audit.files import CheckpointFile
 from sinks.audit.sealer import Sealed, Sign
+from sinks.audit.signing_key import AuditKey
 from sinks.audit.topic import CheckpointTopic
 from sinks.audit.writer import AuditWriter
 from sinks.engine import Engine, Session
 from sinks.errors import AuditError, CheckpointUndelivered, EngineUnavailable, KeyFileUnusable, LogAltered
+from sinks.settings import SinkSettings
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +100,47 @@ class Sealing:
             return _following(session, last)
         finally:
             session.close()
+
+
+async def sealed_while(
+    consuming: Coroutine[None, None, None],
+    settings: SinkSettings,
+    engine: Engine,
+    writer: AuditWriter,
+    owns: Callable[[], bool],
+) -> None:
+    """Consume, and seal meanwhile and once more at the end, whatever ends it. Raises what consuming raises."""
+    if settings.audit_key_file is None:
+        log.warning("the audit log gets no checkpoints: VIWORKS_AUDIT_KEY_FILE is not set")
+        await consuming
+        return
+    sealing = _sealing(settings.audit_key_file, settings, engine, writer, owns)
+    tasks = [asyncio.create_task(consuming), asyncio.create_task(sealing.run(settings.audit_checkpoint_interval_s))]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # What came since the last checkpoint would wait for its seal until the next start.
+        await sealing.seal()
+
+
+def _sealing(
+    key_file: Path, settings: SinkSettings, engine: Engine, writer: AuditWriter, owns: Callable[[], bool]
+) -> Sealing:
+    directory = settings.data_dir / "audit"
+    return Sealing(
+        writer=writer,
+        engine=engine,
+        sign=AuditKey(key_file, directory / "public-keys").sign,
+        file=CheckpointFile(directory / "checkpoints.jsonl"),
+        topic=CheckpointTopic(settings.kafka),
+        owns=owns,
+        now_ms=lambda: time.time_ns() // 1_000_000,
+    )
 
 
 def _following(session: Session, last: Sealed | None) -> list[str]:

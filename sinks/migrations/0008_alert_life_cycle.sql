@@ -13,6 +13,6 @@ ALTER TABLE viworks.liveness_transitions
 ALTER TABLE viworks.alerts
     ADD COLUMN IF NOT EXISTS node_id LowCardinality(Nullable(String)) COMMENT 'The node of the client, or the node that it is about',
     ADD COLUMN IF NOT EXISTS "group" String DEFAULT '{}' CODEC(ZSTD(1)) COMMENT 'JSON: what the rule grouped by',
-    ADD COLUMN IF NOT EXISTS suppressed_by Nullable(String) CODEC(ZSTD(1)) COMMENT 'Why nobody was told: silence:ID, incident:ALERT_ID or mute:RULE',
+    ADD COLUMN IF NOT EXISTS suppressed_by Nullable(String) CODEC(ZSTD(1)) COMMENT 'Why nobody was told: silence:ID or mute:RULE',
     ADD COLUMN IF NOT EXISTS actor Nullable(String) CODEC(ZSTD(1)) COMMENT 'Who acknowledged it',
-    COMMENT COLUMN status 'firing, acknowledged or resolved';
+    COMMENT COLUMN status 'firing, suppressed, acknowledged or resolved';

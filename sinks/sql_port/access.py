@@ -1,30 +1,36 @@
-"""Who may ask: whoever knows the token, under any name, in any of the ways that ClickHouse's clients have."""
+"""Who may ask: whoever knows a token, under any name, in the ways that ClickHouse's clients have.
+
+A password in the URL, which ClickHouse takes too, is left out: URLs are written down along the way.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from collections.abc import Mapping
 
 from sinks.errors import QueryRefused
 from sinks.sql_port.guard import refusal
+from sinks.sql_port.tokens import Bearer, TokenFile
 
 AUTHENTICATION_FAILED = 516
 REQUIRED_PASSWORD = 194
 
 
-def check_token(headers: Mapping[str, str], token: str) -> None:
-    """Compare the password of a request with the token, in constant time. Headers are by lower-case name.
+def bearer_of(headers: Mapping[str, str], tokens: TokenFile) -> Bearer:
+    """Whose token a request brings as its password. Headers are by lower-case name.
 
     Raises:
-        QueryRefused: there is none, or another one.
+        QueryRefused: there is none, or one of nobody.
+        KeyFileUnusable: the file of tokens cannot be read.
     """
     presented = _password(headers)
     if presented is None:
         raise _denied(REQUIRED_PASSWORD, "REQUIRED_PASSWORD")
-    if not hmac.compare_digest(presented.encode(), token.encode()):
+    bearer = tokens.bearer(presented)
+    if bearer is None:
         raise _denied(AUTHENTICATION_FAILED, "AUTHENTICATION_FAILED")
+    return bearer
 
 
 def _password(headers: Mapping[str, str]) -> str | None:

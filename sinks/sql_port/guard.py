@@ -7,13 +7,15 @@ anything from it; the decision is made on its canonical text.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sinks.errors import QueryRefused
 
 READONLY = 164
 NOT_IMPLEMENTED = 48
+ACCESS_DENIED = 497
 _BAD_QUERY_PARAMETER = 457
 
 # Roots of ClickHouse's syntax tree that only read, or that the engine itself answers for (Set).
@@ -29,7 +31,6 @@ _NAMES = frozenset(
         "file",
         "executable",
         "python",
-        "arrowstream",
         "eval",
         "catboostEvaluate",
         "reverseDNSQuery",
@@ -50,13 +51,25 @@ _NAMES = frozenset(
     )
 )
 # Words that stand as columns or aliases too, so only as a call.
-_CALLS = frozenset({"url", "s3", "cluster", "remote", "remotesecure", "sqlite", "mysql", "postgresql", "input"})
+_CALLS = frozenset(
+    {"arrowstream", "url", "s3", "cluster", "remote", "remotesecure", "sqlite", "mysql", "postgresql", "input"}
+)
 
 _TOKEN = re.compile(
     r"'(?:[^'\\]|\\.|'')*'|`((?:[^`\\]|\\.|``)*)`|\"((?:[^\"\\]|\\.|\"\")*)\"|([A-Za-z_]\w*)|(\()|\S", re.DOTALL
 )
 
 
+_TABLE = re.compile(r"^ +TableIdentifier (\S+)", re.MULTILINE)
+# Table functions that make rows of nothing but their arguments. There are fifty more, most with a way to files or networks.
+_OPEN_TABLE_FUNCTIONS = frozenset(
+    {"numbers", "numbers_mt", "zeros", "zeros_mt", "primes", "values", "generaterandom", "generateseries", "generate_series"}
+    | {"null", "view", "viewifpermitted", "fuzzjson", "sqlstandardvalues"}
+)
+_TABLE_FUNCTION = re.compile(r"^( *)TableExpression.*\n\1 Function (\S+)", re.MULTILINE)
+_SETTINGS = re.compile(r"^( +)Set$", re.MULTILINE)
+_ONE_SELECT = re.compile(r"SelectWithUnionQuery.*\n ExpressionList \(children 1\)\n  SelectQuery\b")
+_KILL = re.compile(r"KILL QUERY WHERE query_id = '([^'\\\\]*)'(?: A?SYNC)?(?: FORMAT \w+)?")
 _IDENTIFIER_PARAMETER = re.compile(r"\{\s*(\w+)\s*:\s*Identifier\s*\}")
 _PLAIN = re.compile(r"\A[A-Za-z0-9_.]*\Z")
 
@@ -74,6 +87,11 @@ def check_statement(canonical: str, tree: str, parameters: Mapping[str, str]) ->
     """
     if not _READING.match(tree):
         raise refusal(READONLY, "default: Cannot execute query in readonly mode. (READONLY)")
+    for _, name in _TABLE_FUNCTION.findall(tree):
+        if name.lower() not in _OPEN_TABLE_FUNCTIONS:
+            raise refusal(READONLY, f"default: Cannot use {name} in readonly mode. (READONLY)")
+    if _sets_inside(tree):
+        raise refusal(READONLY, "Cannot modify settings in a part of a query in readonly mode. (READONLY)")
     words = list(_words(canonical))
     if any(word == "OUTFILE" for word, _ in words):
         raise refusal(NOT_IMPLEMENTED, "INTO OUTFILE is not allowed. (NOT_IMPLEMENTED)")
@@ -81,6 +99,46 @@ def check_statement(canonical: str, tree: str, parameters: Mapping[str, str]) ->
     for word, is_call in words:
         if _forbidden(word.lower(), is_call):
             raise refusal(READONLY, f"default: Cannot use {word} in readonly mode. (READONLY)")
+
+
+def _sets_inside(tree: str) -> bool:
+    """Whether a part of the statement has SETTINGS of its own. The engine checks those of the whole, and only those."""
+    of_the_whole = {1, 3} if _ONE_SELECT.match(tree) else {1}
+    return any(len(indent) not in of_the_whole for indent in _SETTINGS.findall(tree))
+
+
+def tables_of(tree: str) -> tuple[str, ...]:
+    """The tables that a statement names, in alphabetical order; a WITH's own among them."""
+    return tuple(sorted(set(_TABLE.findall(tree))))
+
+
+def check_system_tables(tables: Iterable[str], database: str, open_ones: Collection[str]) -> None:
+    """Say it where one of ``system``'s tables is none of the role's. The rows are hidden by a filter in any case.
+
+    Raises:
+        QueryRefused: ACCESS_DENIED, as ClickHouse has it.
+    """
+    for table in tables:
+        schema, _, name = table.rpartition(".")
+        if (schema or database).lower() == "system" and name not in open_ones:
+            needed = f"it's necessary to have the grant SELECT ON system.{name}."
+            raise refusal(ACCESS_DENIED, f"Not enough privileges. To execute this query, {needed} (ACCESS_DENIED)")
+
+
+def killed_query(canonical: str) -> str | None:
+    """The id that ``KILL QUERY WHERE query_id = '...'`` names: the one form of KILL that the port knows."""
+    found = _KILL.fullmatch(canonical)
+    return found.group(1) if found else None
+
+
+def with_output(canonical: str, clause: str, default_format: str) -> tuple[str, str]:
+    """A SELECT that writes its result where ``clause`` says, and the format that it writes in."""
+    tokens = list(_TOKEN.finditer(canonical))
+    for token, after in reversed(list(itertools.pairwise(tokens))):
+        name = after.group(1) or after.group(2) or after.group(3)
+        if token.group(3) == "FORMAT" and name and canonical[after.end() :].lstrip()[:9] in {"", "SETTINGS "}:
+            return f"{canonical[: token.start()]}{clause} {canonical[token.start() :]}", name
+    return f"{canonical} {clause} FORMAT {default_format}", default_format
 
 
 def _forbidden(word: str, is_call: bool) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from sinks.errors import QueryRefused
 from sinks.settings import SinkSettings
-from sinks.sql_port.guard import READONLY, refusal
+from sinks.sql_port.guard import NOT_IMPLEMENTED, READONLY, refusal
+from sinks.sql_port.limits import ceilings
 from sinks.sql_port.reader import Statement
+from sinks.sql_port.roles import ANALYST, Role
 from sinks.tables import DATABASE
 
 BAD_ARGUMENTS = 36
+UNKNOWN_SETTING = 115
+SET_NON_GRANTED_ROLE = 512
+_MAX_PARAMETERS = 1000
 
 # Of the interface, not of the engine. Sessions hold nothing here, since nothing can be set or created in one.
 _TRANSPORT = frozenset(
@@ -44,7 +50,11 @@ _TRANSPORT = frozenset(
         "stacktrace",
     }
 )
-_HARMLESS = frozenset(
+# Limits that there are none of, so that any number is a tighter one.
+TIGHTENING = frozenset(
+    {"max_rows_to_read", "max_bytes_to_read", "max_rows_to_group_by", "max_columns_to_read", "max_threads"}
+)
+HARMLESS = frozenset(
     {
         "cast_string_to_dynamic_use_inference",
         "count_distinct_implementation",
@@ -69,38 +79,59 @@ _HARMLESS_PREFIXES = tuple(
 
 
 def statement_of(
-    query: Iterable[tuple[str, str]], headers: Mapping[str, str], body: str, settings: SinkSettings
+    query: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
+    body: str,
+    settings: SinkSettings,
+    role: Role = ANALYST,
+    known: Collection[str] = (),
 ) -> Statement:
-    """The statement of a request: ``query``, then the body.
+    """The statement of a request: ``query``, then the body. ``known`` are the names of ClickHouse's settings, if known.
 
     Raises:
-        QueryRefused: a setting that may not be changed, or lifts a limit.
+        QueryRefused: a setting that may not be changed, or lifts a limit, or is none; a role that is not the token's.
     """
-    pairs = dict(query)
+    listed = list(query)
+    pairs = dict(listed)
+    if len(pairs) > _MAX_PARAMETERS:
+        raise refusal(BAD_ARGUMENTS, f"A request has at most {_MAX_PARAMETERS} parameters. (BAD_ARGUMENTS)")
+    if any(name == "role" and value != role.name for name, value in listed):
+        raise refusal(SET_NON_GRANTED_ROLE, "Role should be granted to set as a current. (SET_NON_GRANTED_ROLE)")
+    if is_true(pairs.get("compress")) or is_true(pairs.get("decompress")):
+        raise refusal(NOT_IMPLEMENTED, "Native blocks are not compressed here: use Accept-Encoding. (NOT_IMPLEMENTED)")
     sql = "\n".join(part for part in (pairs.get("query", ""), body) if part)
     return Statement(
         sql=sql,
         default_format=pairs.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
         database=pairs.get("database") or headers.get("x-clickhouse-database") or DATABASE,
-        settings=_settings_of(pairs, settings),
+        settings=_settings_of(pairs, ceilings(settings, role), known),
         parameters={name[6:]: value for name, value in pairs.items() if name.startswith("param_")},
+        role=role,
     )
 
 
-def _settings_of(pairs: Mapping[str, str], settings: SinkSettings) -> dict[str, str]:
+def is_true(value: str | None) -> bool:
+    """Whether a parameter is on, in ClickHouse's words."""
+    return value is not None and value.lower() in {"1", "true", "yes", "on"}
+
+
+def _settings_of(pairs: Mapping[str, str], highest: Mapping[str, float], known: Collection[str]) -> dict[str, str]:
     asked = {name: value for name, value in pairs.items() if name not in _TRANSPORT and not name.startswith("param_")}
-    ceilings = {
-        "max_execution_time": settings.sql_max_execution_s,
-        "max_result_rows": settings.sql_max_result_rows,
-        "max_result_bytes": settings.sql_max_result_bytes,
-        "max_memory_usage": settings.sql_max_memory_bytes,
-    }
     for name, value in asked.items():
-        if name in ceilings:
-            _check_ceiling(name, value, ceilings[name])
-        elif name not in _HARMLESS and not name.startswith(_HARMLESS_PREFIXES):
-            raise refusal(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")
+        if name in highest:
+            _check_ceiling(name, value, highest[name])
+        elif name in TIGHTENING:
+            _check_ceiling(name, value, float("inf"))
+        elif name not in HARMLESS and not name.startswith(_HARMLESS_PREFIXES):
+            raise _refused(name, known)
     return asked
+
+
+def _refused(name: str, known: Collection[str]) -> QueryRefused:
+    if known and name not in known:
+        return refusal(UNKNOWN_SETTING, f"Setting {name} is neither a builtin setting nor started with the prefix "
+                       "'SQL_' registered for user-defined settings. (UNKNOWN_SETTING)")  # fmt: skip
+    return refusal(READONLY, f"Cannot modify '{name}' setting in readonly mode. (READONLY)")
 
 
 def _check_ceiling(name: str, value: str, ceiling: float) -> None:

@@ -24,3 +24,10 @@ def sql(system: System) -> Iterator[ClickHouse]:
     client = system.sql()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="package")
+def admin_sql(system: System) -> Iterator[ClickHouse]:
+    client = system.sql("admin")
+    yield client
+    client.close()

@@ -14,6 +14,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client as ClickHouse
 
 from infra.ports import free_port
+from infra.sql_tokens import local_token
 from tests.infra.waiting import alive, eventually
 
 START_WITHIN_S = 120.0
@@ -82,14 +83,13 @@ class System:
             if alive(pid)
         ]
 
-    def sql(self) -> ClickHouse:
-        """A clickhouse-connect client of the SQL port, as an analyst has it."""
+    def sql(self, role: str = "analyst") -> ClickHouse:
+        """A clickhouse-connect client of the SQL port, as an analyst has it, or in another role."""
         _, _, address = self.run["sql"].partition("://")
         host, _, port = address.partition(":")
-        token = Path(self.run["sql_token_file"]).read_text().strip()
-        return clickhouse_connect.get_client(
-            host=host, port=int(port), username="analyst", password=token, database="viworks"
-        )
+        first = Path(self.run["sql_token_file"]).read_text().strip()
+        token = first if role == "analyst" else local_token(self.data_dir, role)
+        return clickhouse_connect.get_client(host=host, port=int(port), username=role, password=token, database="viworks")
 
     def _ready_or_dead(self) -> bool:
         assert self._process is not None

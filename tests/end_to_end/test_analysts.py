@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client as ClickHouse
 
+from tests.end_to_end.system import System
+from tests.infra.waiting import eventually
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "analysts.md"
 QUESTIONS = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-NAMES = re.findall(r"^\| `(\w+)` \|", DOCUMENT.read_text(), re.MULTILINE)
+LISTS = "".join(re.findall(r"^## (?:Tables|Views)\n.*?(?=^## )", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE))
+NAMES = re.findall(r"^\| `(\w+)` \|", LISTS, re.MULTILINE)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -19,8 +23,17 @@ def test_a_question_of_the_guide_runs(sql: ClickHouse, question: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_table_of_the_guide_is_there(sql: ClickHouse, name: str) -> None:
-    assert header(sql, f"SELECT * FROM viworks.{name} LIMIT 1")
+def test_a_table_of_the_guide_is_there(admin_sql: ClickHouse, name: str) -> None:
+    assert header(admin_sql, f"SELECT * FROM viworks.{name} LIMIT 1")
+
+
+def test_a_query_of_the_command_line_is_in_the_audit(system: System, admin_sql: ClickHouse) -> None:
+    assert system.command("sql", "-c", "SELECT 40 + 2 AS asked_by_the_command_line").stdout == "42\n"
+    mine = (
+        "action = 'query' AND actor = 'sql:default' AND outcome = 'answered' AND details LIKE '%asked_by_the_command_line%'"
+    )
+    eventually(lambda: admin_sql.command(f"SELECT count() FROM audit WHERE {mine}") == 1, "an audit record", 10)
+    assert admin_sql.command(f"SELECT countIf(details LIKE '%40%') FROM audit WHERE {mine}") == 0
 
 
 def header(sql: ClickHouse, query: str) -> bytes:

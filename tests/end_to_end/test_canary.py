@@ -68,7 +68,7 @@ class Run:
 @pytest.fixture(scope="module")
 def sealing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A system in the mode ``seal`` that got plaintext."""
-    with System(tmp_path_factory.mktemp("seal") / "data", 0, 30) as system, system.sql() as sql:
+    with System(tmp_path_factory.mktemp("seal") / "data", 0, 30) as system, system.sql("admin") as sql:
         run = Run(system, sql)
         asyncio.run(send_plaintext(run))
         yield run
@@ -86,7 +86,10 @@ async def send_plaintext(run: Run) -> None:
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A system in the mode ``strict`` that got plaintext, which it refused, and sealed messages, which it took."""
-    with System(tmp_path_factory.mktemp("strict") / "data", 0, 30, privacy_mode="strict") as system, system.sql() as sql:
+    with (
+        System(tmp_path_factory.mktemp("strict") / "data", 0, 30, privacy_mode="strict") as system,
+        system.sql("admin") as sql,
+    ):
         run = Run(system, sql)
         asyncio.run(send_sealed(run))
         yield run

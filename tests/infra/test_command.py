@@ -54,7 +54,7 @@ def test_status_where_nothing_runs(tmp_path: Path) -> None:
 def test_an_unknown_part_is_told() -> None:
     done = viworks("run", "engine")
     assert done.returncode == 1
-    assert "There is no part 'engine': it is one of edge, processors, sink, console, demo." in done.stderr
+    assert "There is no part 'engine': it is one of edge, processors, sink, console, delivery, demo." in done.stderr
     with pytest.raises(PartUnknown):
         run_part("engine")
 

@@ -34,6 +34,7 @@ def version_of(done: subprocess.CompletedProcess[str]) -> int:
 async def test_a_policy_is_set_shown_listed_and_deleted(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     name = f"cli-{uuid.uuid4().hex[:8]}"
     arguments = ["--interval", "45", "--label", f"site={name}", "--reporting", "events", "--key-max-age", "86400"]
+    arguments += ["--maintenance-max", "600", "--gone-after", "86400"]
     async with working(worker_settings(kafka.bootstrap, tmp_path)):
         version = version_of(await policy(kafka.bootstrap, "set", name, *arguments, "--actor", "somebody"))
         shown = json.loads((await policy(kafka.bootstrap, "show", name)).stdout)
@@ -41,6 +42,7 @@ async def test_a_policy_is_set_shown_listed_and_deleted(kafka: EmbeddedKafka, tm
         assert shown == {
             "policy_id": name, "version": version, "heartbeat_interval": 45, "selector": {"label": f"site={name}"},
             "actor": "somebody", "reporting": ["events"], "key_max_age_s": 86_400, "priority": 0,
+            "maintenance_max": 600, "gone_after": 86_400,
         }  # fmt: skip
 
         refused = await policy(kafka.bootstrap, "set", name, "--interval", "5")

@@ -115,10 +115,13 @@ def test_a_standing_is_computed_once_and_again_when_the_book_has_changed(documen
     assert found.of(CLIENT) is first
     assert found.of(Groups(labels=frozenset({"lab"}))) is first
     assert found.of(NO_GROUPS) is not first
-    assert (first.interval_ms, first.config.heartbeat_interval) == (60_000, 60)
+    assert (first.terms.interval_ms, first.config.heartbeat_interval) == (60_000, 60)
     book.apply("p", policy_record("p", 3, {"label": "lab"}, heartbeat_interval=90))
     again = found.of(CLIENT)
-    assert (again.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
+    assert (again.terms.interval_ms, again.headers) == (90_000, {b"x-policy-version": b"3"})
+    assert (again.terms.maintenance_ms, again.terms.gone_ms) == (14_400_000, 2_592_000_000)
+    book.apply("p", policy_record("p", 4, {"label": "lab"}, maintenance_max=60, gone_after=86_400))
+    assert found.of(CLIENT).terms == (60_000, 60_000, 86_400_000)
     assert json.loads(again.heartbeat_answer(0, 0).body) == {"status": "accepted", "policy_version": 3}
     assert again.signed_policies.etag != first.signed_policies.etag
 
@@ -141,6 +144,7 @@ def test_the_documents_are_signed_and_every_edge_gives_them_the_same_tag(documen
     [policy] = json.loads(standing.signed_policies.body)["policies"]
     assert policy == {
         "policy_id": "p", "version": 2, "heartbeat_interval": 60, "reporting": ["events"], "key_max_age_s": 86_400,
+        "maintenance_max": 14_400, "gone_after": 2_592_000,
     }  # fmt: skip
     sealing_key = SealingKey.from_pem(key_files.sealing_public.read_bytes())
     other = Standings(book, Documents(edge_settings("other", key_files), sealing_key)).of(CLIENT)

@@ -14,12 +14,27 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from processors import worker
 from processors.settings import ProcessorSettings
 from schemas import codec
-from schemas.topics import ALERTS, AUDIT, CLIENTS, DLQ, HEARTBEATS, LIVENESS, POLICIES, REGISTRATIONS, VERDICTS, Topic
+from schemas.topics import (
+    ALERTS,
+    AUDIT,
+    CLIENTS,
+    DLQ,
+    HEARTBEATS,
+    LIVENESS,
+    POLICIES,
+    REGISTRATIONS,
+    SILENCES,
+    VERDICTS,
+    Topic,
+)
 from tests.deadline import eventually
 from tests.processors.samples import now_ms
 
 TICK_S = 0.1
-OUTPUTS = (VERDICTS, CLIENTS, AUDIT, ALERTS, LIVENESS, POLICIES, DLQ)
+OUTPUTS = (VERDICTS, CLIENTS, AUDIT, ALERTS, LIVENESS, POLICIES, SILENCES, DLQ)
+
+# Nothing about the whole fleet: all tests share one broker, and so one fleet.
+RULES = Path(__file__).with_name("rules_of_the_tests.yaml")
 
 
 def worker_settings(bootstrap: str, directory: Path, **changes: Any) -> ProcessorSettings:
@@ -31,6 +46,8 @@ def worker_settings(bootstrap: str, directory: Path, **changes: Any) -> Processo
         "liveness_gap_ms": 1_000,
         "edge_silence_ms": 1_500,
         "commit_interval_s": 0.2,
+        "rules": RULES,
+        "rules_reload_s": 0.2,
         "processor_app_id": f"processors-{directory.name}",
     }
     return ProcessorSettings(**{**values, **changes})
@@ -81,11 +98,11 @@ class Lab:
 
     async def send(self, topic: Topic, record: dict[str, Any]) -> None:
         value = codec.encode(topic.schemas[0], record)
-        await self.producer.send_and_wait(topic.name, value, key=record["client_id"].encode())
+        await self.producer.send_and_wait(topic.name, value, key=str(record[topic.key]).encode())
 
-    async def order(self, command: dict[str, Any]) -> None:
+    async def order(self, command: dict[str, Any], topic: Topic = REGISTRATIONS) -> None:
         """Write an administrator's command."""
-        await self.send_raw(REGISTRATIONS, command["subject"], codec.encode("command", command))
+        await self.send_raw(topic, command["subject"], codec.encode("command", command))
 
     async def send_raw(self, topic: Topic, key: str, value: bytes | None) -> None:
         await self.producer.send_and_wait(topic.name, value, key=key.encode())
@@ -99,6 +116,12 @@ class Lab:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def farewell(self, edge: str) -> None:
+        """The edge's last tick in every partition."""
+        value = codec.encode("tick", {"edge": edge, "timestamp": now_ms(), "sequence": 0, "last": True})
+        for partition in range(HEARTBEATS.partitions):
+            await self.producer.send_and_wait(HEARTBEATS.name, value, partition=partition)
 
     def raw(self, topic: Topic) -> list[ConsumerRecord]:
         return self._seen[topic.name]

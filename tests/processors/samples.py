@@ -137,3 +137,32 @@ def event(client_id: str, **changes: Any) -> dict[str, Any]:
         **_proof(),
     }
     return {**record, **changes}
+
+
+def rejection(client_id: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "rejection_id": uuid.uuid4().hex,
+        "client_id": client_id,
+        "authenticated": True,
+        "endpoint": "heartbeat",
+        "reason": "bad-signature",
+        "status": 401,
+        "count": 1,
+        "first_at": now_ms(),
+        "timestamp": now_ms(),
+        "edge": EDGE,
+    }
+    return {**record, **changes}
+
+
+def audit(subject: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "audit_id": uuid.uuid4().hex,
+        "timestamp": now_ms(),
+        "actor": "retention",
+        "action": "retention.run",
+        "subject": subject,
+        "outcome": "failed",
+        "details": "{}",
+    }
+    return {**record, **changes}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
@@ -12,8 +15,8 @@ from faust.types import ConsumerMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.app import build_app
-from processors.batch_transport import BatchConsumer
+from processors.app import _carry, build_app
+from processors.batch_transport import BatchConsumer, Records
 from processors.settings import ProcessorSettings
 from schemas.topics import CLIENTS, EVENTS
 
@@ -70,6 +73,69 @@ async def test_an_unfinished_batch_holds_the_commit(bench: Bench, committed: int
     bench.consumer.ack(first)
     assert bench.consumer._new_offset(TP) == 2590
     assert bench.consumer._new_offset(TP) is None
+
+
+async def test_what_a_rebalance_left_behind_is_not_acknowledged(bench: Bench) -> None:
+    left_behind = bench.hand_out(7, 8)
+    bench.app.consumer_generation_id += 1
+    bench.consumer._handed_out.clear()
+    bench.consumer.ack(left_behind)
+    assert bench.consumer._new_offset(TP) is None
+    bench.consumer.ack(bench.hand_out(7))
+    assert bench.consumer._new_offset(TP) == 8
+
+
+class Stream:
+    """One event, and Faust's habit: it acknowledges what the loop took, also where that raised, unless asked not to."""
+
+    def __init__(self) -> None:
+        self.message = SimpleNamespace(partition=0)
+        self.value = [record(1)]
+        self.acked: list[str] = []
+        self._by_hand = False
+
+    def noack(self) -> Stream:
+        self._by_hand = True
+        return self
+
+    async def events(self) -> AsyncIterator[Stream]:
+        try:
+            yield self
+        finally:
+            if not self._by_hand:
+                self.acked.append("by Faust")
+
+    def ack(self) -> None:
+        self.acked.append("by hand")
+
+
+@pytest.mark.parametrize(("fault", "acked"), [(None, ["by hand"]), (ValueError("as it happens"), [])])
+async def test_an_event_is_acknowledged_when_it_was_handled(
+    tmp_path: Path, fault: Exception | None, acked: list[str]
+) -> None:
+    handled: list[int] = []
+    crashes: list[BaseException] = []
+
+    async def handler(partition: int, records: Records) -> None:
+        handled.append(partition)
+        if fault:
+            raise fault
+
+    async def crash(error: BaseException) -> None:
+        crashes.append(error)
+
+    found: dict[str, Any] = {}
+    app = SimpleNamespace(
+        topic=lambda *_, **__: None, crash=crash, agent=lambda *_, **__: lambda agent: found.update(agent=agent)
+    )
+    _carry(app, EVENTS, "events", handler)
+    stream = Stream()
+    with pytest.raises(ValueError, match="as it happens") if fault else nullcontext():
+        await found["agent"](stream)
+    # The loop's own clean-up of a generator that nobody holds any more: one turn to start it, one to do it.
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (handled, stream.acked, crashes) == ([0], acked, [fault] if fault else [])
 
 
 async def test_a_fetch_under_way_does_not_see_partitions_paused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,36 +1,40 @@
-"""The state machine and the fleet of a partition, without Kafka, against an oracle that looks at everybody at every tick."""
+"""The state machine and the fleet of a partition, without Kafka; what nobody thought of is tried in tests/simulation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from processors import liveness
-from processors.fleet import FleetPartition
-from processors.liveness import ClientState, Heartbeat, Transition
-from processors.watermark import ClockLimits
+from processors.checkpoint import Checkpoint
+from processors.fleet import NOTHING, FleetLimits, FleetPartition, Restored
+from processors.liveness import Heartbeat, Transition
+from processors.watermark import ClockLimits, Tick
 from schemas import codec
 
-GRACE = 200
-LIMITS = ClockLimits(silence_ms=10_000, gap_ms=5_000)
+LIMITS = FleetLimits(200, ClockLimits(silence_ms=10_000, gap_ms=5_000), never_came_after_ms=2_000, last_seen_every_ms=1_000)
 EDGE = "e"
+DAY_MS = 86_400_000
 
 
 def beat(
-    at: int, status: str = "online", client: str = "c", interval: int = 1_000, received: int | None = None
+    at: int,
+    status: str = "online",
+    client: str = "c",
+    interval: int = 1_000,
+    received: int | None = None,
+    uptime: float | None = None,
+    **terms: int,
 ) -> Heartbeat:
-    return Heartbeat(client, at, status, interval, at if received is None else received)
+    return Heartbeat(client, at, status, interval, at if received is None else received, uptime, **terms)
 
 
 class Fleet:
     """A partition, and all transitions that came out of it."""
 
-    def __init__(self, restored: list[Transition] | None = None) -> None:
-        self.partition = FleetPartition(GRACE, LIMITS, restored or [])
+    def __init__(self, restored: Restored = NOTHING) -> None:
+        self.partition = FleetPartition(LIMITS, restored)
         self.seen: list[Transition] = []
 
     def beat(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -38,7 +42,10 @@ class Fleet:
         return self._keep([found] if found else [])
 
     def tick(self, at: int) -> list[str]:
-        return self._keep(self.partition.tick(EDGE, at)[0])
+        return self._keep(self.partition.tick(Tick(EDGE, at))[0])
+
+    def untold(self) -> list[str]:
+        return self._keep(self.partition.untold())
 
     def _keep(self, found: list[Transition]) -> list[str]:
         self.seen += found
@@ -58,33 +65,34 @@ class Fleet:
     ],
 )
 def test_what_heartbeats_report(first: str, then: str, expected: tuple[str, str] | None) -> None:
-    state, changed = liveness.on_heartbeat(None, beat(1, first))
+    state, changed = liveness.on_heartbeat(None, beat(1, first), 1)
     assert changed
-    after, changed = liveness.on_heartbeat(state, beat(2, then))
-    assert after is not None
+    after, changed = liveness.on_heartbeat(state, beat(2, then), 2)
     assert changed == (expected is not None)
     assert expected is None or (after.state, after.reason) == expected
 
 
 @pytest.mark.parametrize("at", [5, 4])
 def test_a_heartbeat_not_newer_than_the_last_changes_nothing(at: int) -> None:
-    state, _ = liveness.on_heartbeat(None, beat(5))
-    assert liveness.on_heartbeat(state, beat(at, "error", received=9_000)) == (state, False)
+    state, _ = liveness.on_heartbeat(None, beat(5), 5)
+    assert liveness.on_heartbeat(state, beat(at, "error"), 9_000) == (state, False)
 
 
-def test_offline_at_the_deadline_and_back_with_the_next_heartbeat() -> None:
+def test_late_then_offline_at_the_deadline_and_back_with_the_next_heartbeat() -> None:
     fleet = Fleet()
     fleet.tick(0)
     assert fleet.beat(100) == ["c online heartbeat"]
+    assert fleet.tick(2_299) == []
+    assert fleet.tick(2_300) == ["c late late"]
     assert fleet.tick(3_299) == []
     assert fleet.tick(3_300) == ["c offline missed_heartbeats"]
     assert fleet.tick(3_400) == []
     assert fleet.beat(3_450) == ["c online heartbeat"]
-    offline = liveness.to_record(fleet.seen[1])
+    offline = liveness.to_record(fleet.seen[2])
     assert offline == {
         "client_id": "c",
         "state": "offline",
-        "previous_state": "online",
+        "previous_state": "late",
         "reason": "missed_heartbeats",
         "timestamp": 3_300,
         "last_heartbeat": 100,
@@ -92,16 +100,107 @@ def test_offline_at_the_deadline_and_back_with_the_next_heartbeat() -> None:
         "deadline": 3_300,
         "watermark": 3_300,
         "heartbeat_timestamp": 100,
+        "since": 3_300,
+        "maintenance_ms": 14_400_000,
+        "gone_ms": 2_592_000_000,
+        "uptime": None,
     }
-    assert codec.decode_as("liveness", codec.encode("liveness", offline)).items() >= offline.items()
+    assert codec.decode_as("liveness", codec.encode("liveness", offline)) == offline
 
 
-@pytest.mark.parametrize(("status", "due"), [("online", True), ("error", True), ("offline", False), ("maintenance", False)])
-def test_who_may_be_silent(status: str, due: bool) -> None:
+def test_a_late_client_that_comes_was_never_missing() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100)
+    fleet.tick(2_300)
+    assert fleet.beat(2_350) == ["c online heartbeat"]
+    assert not liveness.is_missing(fleet.seen[-1].previous)
+    assert (fleet.seen[1].deadline, fleet.seen[1].current.since, fleet.seen[2].current.since) == (3_300, 2_300, 2_350)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("online", ["c late late", "c offline missed_heartbeats"]),
+        ("error", ["c offline missed_heartbeats"]),
+        ("offline", []),
+        ("maintenance", []),
+    ],
+)
+def test_who_may_be_silent(status: str, expected: list[str]) -> None:
     fleet = Fleet()
     fleet.tick(0)
     fleet.beat(100, status)
-    assert bool(fleet.tick(4_000)) == due
+    assert fleet.tick(4_000) == expected
+
+
+def test_maintenance_ends_where_it_began_to_count_whatever_is_sent_meanwhile() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100, "maintenance", maintenance_ms=4_000)
+    assert fleet.beat(1_100, "maintenance", maintenance_ms=4_000) == []
+    assert fleet.tick(4_099) == []
+    assert fleet.beat(4_050, "maintenance", maintenance_ms=4_000) == []
+    assert fleet.tick(4_100) == ["c maintenance maintenance_expired"]
+    assert fleet.seen[-1].current.since == 100
+    assert fleet.beat(5_000, "maintenance", maintenance_ms=4_000) == []
+    assert fleet.tick(8_199) == []
+    assert fleet.tick(8_200) == ["c offline missed_heartbeats"]
+
+
+def test_one_that_is_silent_through_its_maintenance_is_offline_at_its_end() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100, "maintenance", maintenance_ms=4_000)
+    assert fleet.tick(4_200) == ["c maintenance maintenance_expired", "c offline missed_heartbeats"]
+    assert fleet.beat(4_300, "maintenance", maintenance_ms=4_000) == ["c maintenance reported"]
+    assert fleet.tick(8_299) == []
+
+
+@pytest.mark.parametrize("status", ["offline", "online"])
+def test_a_client_is_gone_after_the_policys_time_and_may_come_back(status: str) -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100, status, gone_ms=4_000)
+    fleet.tick(4_099)
+    assert fleet.tick(4_100) == ["c gone stale"]
+    assert fleet.tick(4_200) == []
+    assert fleet.beat(4_300, gone_ms=4_000) == ["c online heartbeat"]
+    assert fleet.tick(6_500) == ["c late late"]
+
+
+def test_a_registered_client_that_never_comes_is_told_of_once() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.partition.expect("c", 100)
+    fleet.partition.expect("c", 900)
+    assert fleet.tick(2_099) == []
+    assert fleet.tick(2_100) == ["c offline never_came"]
+    told = fleet.seen[0]
+    assert (told.previous, told.deadline, liveness.is_missing(told.current)) == (None, 2_100, False)
+    fleet.partition.expect("c", 2_000)
+    assert fleet.tick(9_000) == []
+    assert fleet.beat(9_100) == ["c online heartbeat"]
+
+
+def test_nobody_expects_one_that_came_or_need_not_come() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    for name in ("came", "revoked"):
+        fleet.partition.expect(name, 100)
+    fleet.beat(500, "offline", client="came")
+    fleet.partition.expect("came", 500)
+    fleet.partition.forget("revoked")
+    assert fleet.tick(4_900) == []
+
+
+def test_a_blind_span_gives_those_who_are_expected_their_time_again() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.partition.expect("c", 100)
+    assert fleet.tick(60_000) == []
+    assert fleet.tick(61_999) == []
+    assert fleet.tick(62_000) == ["c offline never_came"]
 
 
 def test_a_missing_client_that_says_goodbye_is_no_longer_missing() -> None:
@@ -124,7 +223,7 @@ def test_a_client_that_has_not_heard_of_a_shorter_interval_is_not_offline() -> N
         assert fleet.tick(at) == []
     fleet.beat(8_100, interval=500)
     assert fleet.beat(8_600, interval=500) == ["c online heartbeat"]  # now it keeps the new one
-    assert fleet.tick(10_300) == ["c offline missed_heartbeats"]
+    assert fleet.tick(10_300) == ["c late late", "c offline missed_heartbeats"]
 
 
 def test_a_shorter_interval_that_is_kept_counts_and_is_persisted() -> None:
@@ -132,16 +231,48 @@ def test_a_shorter_interval_that_is_kept_counts_and_is_persisted() -> None:
     fleet.tick(0)
     fleet.beat(100, interval=4_000)
     assert fleet.beat(200, interval=500) == ["c online heartbeat"]
-    assert fleet.tick(1_900) == ["c offline missed_heartbeats"]
+    assert fleet.tick(1_399) == []
+    assert fleet.tick(1_900) == ["c late late", "c offline missed_heartbeats"]
+
+
+def test_other_terms_are_persisted() -> None:
+    fleet = Fleet()
+    fleet.beat(100)
+    assert fleet.beat(200, gone_ms=DAY_MS) == ["c online heartbeat"]
+    assert fleet.beat(300, gone_ms=DAY_MS) == []
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "uptime", "counts"),
+    [
+        (4_000, 70.0, True),  # set back by 5 s while 10 s went by
+        (4_000, 60.0, False),  # the same heartbeat again
+        (4_000, 59.0, False),  # an older one
+        (5_001, 0.0, True),  # a reboot
+        (4_000, 131.0, False),  # of a longer boot: more than the time that went by explains
+        (4_000, float("inf"), False),
+        (4_000, None, False),
+    ],
+)
+def test_a_clock_that_was_set_back_is_no_replay(timestamp: int, uptime: float | None, counts: bool) -> None:
+    state, _ = liveness.on_heartbeat(None, beat(5_000, uptime=60.0), 5_000)
+    after, _ = liveness.on_heartbeat(state, beat(timestamp, uptime=uptime), 15_000)
+    assert (after is not state) == counts
+
+
+def test_where_the_uptime_is_not_known_an_older_timestamp_is_a_replay() -> None:
+    state, _ = liveness.on_heartbeat(None, beat(5_000), 5_000)
+    assert liveness.on_heartbeat(state, beat(4_000, uptime=70.0), 15_000) == (state, False)
 
 
 def test_a_blind_span_gives_everybody_a_fresh_deadline() -> None:
     fleet = Fleet()
     fleet.tick(0)
     fleet.beat(100)
-    found, blind = fleet.partition.tick(EDGE, 60_000)
+    found, blind = fleet.partition.tick(Tick(EDGE, 60_000))
     assert (found, blind) == ([], (0, 60_000))
-    assert fleet.tick(63_199) == []
+    assert fleet.tick(62_199) == []
+    assert fleet.tick(63_199) == ["c late late"]
     assert fleet.tick(63_200) == ["c offline missed_heartbeats"]
     assert fleet.seen[-1].deadline == 63_200
 
@@ -155,19 +286,54 @@ def test_while_nothing_ticks_nobody_goes_offline_whatever_else_comes_in() -> Non
     assert [each.current.state for each in fleet.seen] == ["online", "online"]
 
 
-def persisted(fleet: Fleet) -> list[Transition]:
+@pytest.mark.parametrize(("behind", "offline_at"), [(-3_600_000, 13_200), (0, 13_200), (5_000, 18_200), (3_600_000, 23_200)])
+def test_an_edge_with_a_wrong_clock_neither_blames_nor_spares_anybody(behind: int, offline_at: int) -> None:
+    """Its heartbeats count from the watermark, at most ``silence_ms`` later."""
+    fleet = Fleet()
+    for at in range(0, 10_001, 500):
+        fleet.tick(at)
+        fleet.beat(at, received=at + behind)
+    for at in range(10_500, offline_at + 500, 500):
+        fleet.tick(at)
+    assert [each.current.state for each in fleet.seen] == ["online", "late", "offline"]
+    assert fleet.seen[-1].deadline == offline_at
+
+
+def test_the_heap_does_not_grow_with_what_a_client_does() -> None:
+    fleet = Fleet()
+    for at in range(0, 20_000_000, 4_000):
+        fleet.tick(at)
+        fleet.beat(at, "online", gone_ms=DAY_MS)
+        fleet.beat(at + 1, "offline", gone_ms=DAY_MS)
+    assert len(fleet.partition._heap) < 1_100
+
+
+def restored(fleet: Fleet) -> Restored:
+    """What is kept of it."""
     newest = {each.client_id: liveness.to_record(each) for each in fleet.seen}
-    return [liveness.from_record(record) for record in newest.values()]
+    checkpoint, seen = fleet.partition.checkpoint(0)
+    return Restored([liveness.from_record(record) for record in newest.values()], seen, checkpoint or Checkpoint())
 
 
 def test_after_a_restart_an_online_client_gets_a_fresh_deadline() -> None:
     before = Fleet()
     before.tick(0)
     before.beat(100)
-    after = Fleet(persisted(before))
-    assert after.tick(50_000) == []
-    assert after.tick(53_199) == []
-    assert after.tick(53_200) == ["c offline missed_heartbeats"]
+    before.tick(2_000)
+    after = Fleet(restored(before))
+    assert after.tick(3_200) == []
+    assert after.tick(5_199) == ["c late late"]
+    assert after.tick(5_800) == ["c offline missed_heartbeats"]
+    assert after.seen[-1].deadline == 2_000 + 3_200
+
+
+def test_a_gap_around_a_restart_is_a_blind_span() -> None:
+    before = Fleet()
+    before.tick(0)
+    before.beat(100)
+    after = Fleet(restored(before))
+    assert after.partition.tick(Tick(EDGE, 50_000)) == ([], (0, 50_000))
+    assert after.partition.tick(Tick(EDGE, 50_000)) == ([], None)
 
 
 def test_after_a_restart_a_missing_client_is_still_known_as_missing() -> None:
@@ -175,7 +341,7 @@ def test_after_a_restart_a_missing_client_is_still_known_as_missing() -> None:
     before.tick(0)
     before.beat(100)
     before.tick(3_400)
-    after = Fleet(persisted(before))
+    after = Fleet(restored(before))
     assert after.tick(4_000) == []
     after.beat(4_100)
     previous = after.seen[-1].previous
@@ -184,93 +350,29 @@ def test_after_a_restart_a_missing_client_is_still_known_as_missing() -> None:
     assert previous.last_heartbeat == 100
 
 
-def test_a_verdict_whose_tick_is_read_again_after_a_crash_is_given_again() -> None:
+def test_a_verdict_of_which_perhaps_nobody_was_told_is_told_after_a_crash() -> None:
     before = Fleet()
     before.tick(0)
     before.beat(100)
+    kept = restored(before)
     before.tick(3_400)
-    after = Fleet(persisted(before))
-    assert after.tick(3_400) == ["c offline missed_heartbeats"]
-    assert liveness.to_record(after.seen[0]) == liveness.to_record(before.seen[1])
-    assert after.tick(3_500) == []
+    after = Fleet(restored(before)._replace(checkpoint=kept.checkpoint))
+    assert after.untold() == ["c offline missed_heartbeats"]
+    assert liveness.to_record(after.seen[0]) == liveness.to_record(before.seen[-1])
+    assert after.untold() == []
+    assert after.tick(3_400) == []
 
 
-CLIENTS = ("a", "b", "c")
-Step = tuple[str, ...]
-
-steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("wait"), st.integers(0, 2_500)),
-        st.tuples(st.just("tick")),
-        st.tuples(
-            st.just("beat"),
-            st.sampled_from(CLIENTS),
-            st.sampled_from(["online", "online", "online", "offline", "maintenance", "error"]),
-            st.sampled_from([500, 1_000, 3_000]),
-            st.integers(-1_500, 0),
-        ),
-    ),
-    max_size=60,
-)
-
-
-class Oracle:
-    """Says at every tick, for every client, what the words of the protocol say; no heap, no schedule."""
-
-    def __init__(self) -> None:
-        self.clients: dict[str, ClientState] = {}
-        self.watermark = 0
-        self.floor = 0
-
-    def beat(self, each: Heartbeat) -> None:
-        known = self.clients.get(each.client_id)
-        if known and each.timestamp <= known.heartbeat_timestamp:
-            return
-        reason = "heartbeat" if each.status == "online" else "reported"
-        received = max(each.received_at, known.last_heartbeat if known else 0)
-        interval = each.interval_ms
-        if known and known.interval_ms > interval and each.received_at > known.last_heartbeat + 2 * interval:
-            interval = known.interval_ms
-        self.clients[each.client_id] = ClientState(each.status, reason, received, each.timestamp, interval)
-
-    def tick(self, at: int) -> None:
-        if at - self.watermark > LIMITS.gap_ms:
-            self.floor = at
-        self.watermark = at
-        for name, state in self.clients.items():
-            deadline = max(state.last_heartbeat, self.floor) + 3 * state.interval_ms + GRACE
-            if state.state in ("online", "error") and deadline <= at:
-                self.clients[name] = state._replace(state="offline", reason="missed_heartbeats")
-
-
-def heartbeats_of(script: list[Any]) -> Iterator[tuple[str, Any]]:
-    now = 1_000
-    for step in script:
-        if step[0] == "wait":
-            now += step[1]
-        elif step[0] == "tick":
-            yield "tick", now
-        else:
-            _, client, status, interval, behind = step
-            yield "beat", Heartbeat(client, now + behind, status, interval, now)
-
-
-@settings(max_examples=300)
-@given(steps)
-def test_the_fleet_agrees_with_the_oracle(script: list[Any]) -> None:
-    fleet, oracle = FleetPartition(GRACE, LIMITS), Oracle()
-    fleet.tick(EDGE, 0)
-    told: dict[str, ClientState] = {}
-    for kind, value in heartbeats_of(script):
-        found = []
-        if kind == "tick":
-            oracle.tick(value)
-            found, _ = fleet.tick(EDGE, value)
-        else:
-            oracle.beat(value)
-            transition = fleet.heartbeat(value)
-            found = [transition] if transition else []
-        told |= {each.client_id: each.current for each in found}
-        assert {name: (state.state, state.reason, state.interval_ms) for name, state in told.items()} == {
-            name: (state.state, state.reason, state.interval_ms) for name, state in oracle.clients.items()
-        }
+def test_what_was_kept_last_counts_where_it_is_newer() -> None:
+    before = Fleet()
+    before.tick(0)
+    before.beat(100, uptime=1.0)
+    before.beat(900, uptime=1.8)
+    before.tick(1_000)
+    kept = restored(before)
+    assert kept.seen["c"].last_heartbeat == 900
+    after = Fleet(kept)
+    assert after.beat(900) == []
+    assert after.beat(800, uptime=1.9, received=1_000) == []
+    assert [each.current.last_heartbeat for each in after.partition.untold()] == []
+    assert after.partition._clients["c"][2:4] == (1_000, 800)

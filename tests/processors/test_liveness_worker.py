@@ -11,10 +11,10 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from processors.settings import ProcessorSettings
-from schemas.topics import ALERTS, DLQ, HEARTBEATS, LIVENESS
+from schemas.topics import ALERTS, CLIENTS, DLQ, HEARTBEATS, LIVENESS, REGISTRATIONS
 from tests.deadline import eventually
 from tests.processors.harness import Lab, evidence, working
-from tests.processors.samples import a_client, heartbeat, now_ms
+from tests.processors.samples import a_client, command, heartbeat, now_ms, registration
 
 INTERVAL_MS = 400
 
@@ -36,6 +36,13 @@ async def beating(lab: Lab, client_id: str) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def forget_other_edges(lab: Lab) -> None:
+    """Until edges of earlier tests, which the clock remembers, are taken as gone: a client is late only after that."""
+    client = a_client()
+    await beat_for(lab, client, 1)
+    await lab.wait_for(LIVENESS, client_id=client, state="late")
+
+
 def an_edge() -> str:
     return f"edge-{uuid.uuid4().hex[:8]}"
 
@@ -46,7 +53,8 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
         await beat_for(lab, gone, 3)
         [online] = await lab.wait_for(LIVENESS, client_id=gone)
         assert (online["state"], online["previous_state"], online["reason"]) == ("online", None, "heartbeat")
-        [_, offline] = await lab.wait_for(LIVENESS, 2, client_id=gone)
+        [_, late, offline] = await lab.wait_for(LIVENESS, 3, client_id=gone)
+        assert (late["state"], late["reason"], late["deadline"]) == ("late", "late", offline["deadline"])
         assert (offline["state"], offline["reason"]) == ("offline", "missed_heartbeats")
         assert offline["watermark"] >= offline["deadline"] >= offline["last_heartbeat"] + 3 * INTERVAL_MS + 200
         [firing] = await lab.wait_for(ALERTS, client_id=gone)
@@ -59,7 +67,7 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
         await beat_for(lab, gone, 1)
         [_, resolved] = await lab.wait_for(ALERTS, 2, client_id=gone)
         assert (resolved["status"], resolved["alert_id"]) == ("resolved", firing["alert_id"])
-    assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "offline", "online"]
+    assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "late", "offline", "online"]
     assert [record["state"] for record in lab.of(LIVENESS, client_id=alive)] == ["online"]
     assert lab.of(ALERTS, client_id=alive) == []
 
@@ -103,13 +111,14 @@ async def test_what_came_while_no_worker_ran_is_judged_by_its_own_time(settings:
     client, gone, edge = a_client(), a_client(), an_edge()
     async with lab.ticking(edge):
         async with working(settings):
+            await forget_other_edges(lab)
             await beat_for(lab, client, 1)
             await lab.wait_for(LIVENESS, client_id=client)
         await beat_for(lab, gone, 1)
         paused_at = now_ms()
         # More than the deadlines and the gap go by, but the edge keeps ticking.
         await beat_for(lab, client, 6)
-        async with working(settings), beating(lab, client):
+        async with beating(lab, client), working(settings):
             await lab.wait_for(ALERTS, client_id=gone, status="firing")
     assert [record["state"] for record in lab.of(LIVENESS, client_id=client)] == ["online"]
     assert incidents_around(lab, paused_at) == []
@@ -138,8 +147,83 @@ async def test_poison_stops_none_of_its_neighbours(settings: ProcessorSettings, 
 def incidents_around(lab: Lab, at_ms: int) -> list[dict[str, Any]]:
     """The blind spans that hold a time; earlier edges of this run, which went away, have left theirs."""
     found = lab.of(ALERTS, rule="ingest_blind")
-    return [alert for alert in found if evidence(alert)["start"] <= at_ms <= evidence(alert)["end"]]
+    return [alert for alert in found if evidence(alert)["start"] <= at_ms <= evidence(alert).get("end", at_ms)]
 
 
 def dead_of(lab: Lab, key: str) -> list[ConsumerRecord]:
     return [letter for letter in lab.raw(DLQ) if letter.key == key.encode()]
+
+
+async def test_a_registered_client_that_never_comes_is_told_of_without_an_alert(
+    settings: ProcessorSettings, lab: Lab
+) -> None:
+    """One whose time is over while the worker that heard of its registration still runs, and one for the next worker."""
+    quick = settings.model_copy(update={"never_came_after_ms": 1_000})
+    first, second, came, revoked = a_client(), a_client(), a_client(), a_client()
+    async with lab.ticking(an_edge()):
+        async with working(quick):
+            for client in (first, came, revoked):
+                await lab.send(REGISTRATIONS, registration(client))
+            await lab.order(command(revoked, "client.revoke", reason="lost"))
+            await beat_for(lab, came, 1)
+            [told] = await lab.wait_for(LIVENESS, client_id=first)
+            await lab.send(REGISTRATIONS, registration(second))
+            await lab.wait_for(CLIENTS, client_id=second)
+        assert lab.of(LIVENESS, client_id=second) == []
+        async with working(quick):
+            await lab.wait_for(LIVENESS, client_id=second, state="offline", reason="never_came")
+            await beat_for(lab, first, 1)
+            [heard] = await lab.wait_for(LIVENESS, client_id=first, state="online")
+    assert (told["state"], told["reason"], told["previous_state"]) == ("offline", "never_came", None)
+    assert told["deadline"] - told["last_heartbeat"] >= 1_000
+    assert (heard["state"], heard["previous_state"]) == ("online", "offline")
+    assert lab.of(LIVENESS, client_id=came)[0]["reason"] == "heartbeat"
+    assert lab.of(LIVENESS, client_id=revoked) == []
+    assert [lab.of(ALERTS, client_id=client) for client in (first, second)] == [[], []]
+
+
+async def test_an_outage_over_a_restart_is_one_incident_too(settings: ProcessorSettings, lab: Lab) -> None:
+    client, edge = a_client(), an_edge()
+    async with working(settings), lab.ticking(edge):
+        await beat_for(lab, client, 1)
+        await lab.wait_for(LIVENESS, client_id=client)
+    stopped_at = now_ms()
+    await eventually(lambda: now_ms() - stopped_at > 2_500, 10)
+    async with working(settings), lab.ticking(edge), beating(lab, client):
+        found = await eventually(lambda: incidents_around(lab, stopped_at), 10)
+        other = a_client()
+        await beat_for(lab, other, 1)
+        await lab.wait_for(LIVENESS, client_id=other, state="offline")
+    assert {alert["alert_id"] for alert in incidents_around(lab, stopped_at)} == {found[0]["alert_id"]}
+    assert "offline" not in [record["state"] for record in lab.of(LIVENESS, client_id=client)]
+
+
+async def test_an_edge_that_ends_holds_nothing_up(settings: ProcessorSettings, lab: Lab) -> None:
+    """Of two edges one says farewell: no span, and the clock goes on at once, before the other's silence would count."""
+    client, staying, leaving = a_client(), an_edge(), an_edge()
+    async with working(settings), lab.ticking(staying):
+        async with lab.ticking(leaving):
+            await forget_other_edges(lab)
+            await beat_for(lab, client, 1)
+            await lab.wait_for(LIVENESS, client_id=client)
+        await lab.farewell(leaving)
+        left_at = now_ms()
+        probe = a_client()
+        await beat_for(lab, probe, 1)
+        [record] = await lab.wait_for(LIVENESS, client_id=probe)
+        [late] = await lab.wait_for(LIVENESS, client_id=probe, state="late")
+    assert late["watermark"] - late["timestamp"] < 500
+    assert record["last_heartbeat"] >= left_at
+    assert [alert for alert in lab.of(ALERTS, rule="ingest_blind") if evidence(alert)["end"] >= left_at] == []
+
+
+async def test_after_a_restart_it_is_known_when_a_client_was_last_heard(settings: ProcessorSettings, lab: Lab) -> None:
+    often = settings.model_copy(update={"last_seen_every_ms": 1_000})
+    client, edge = a_client(), an_edge()
+    async with lab.ticking(edge):
+        async with working(often):
+            await beat_for(lab, client, 8)
+            [online] = await lab.wait_for(LIVENESS, client_id=client)
+        async with working(often):
+            [offline] = await lab.wait_for(LIVENESS, client_id=client, state="offline")
+    assert offline["last_heartbeat"] - online["last_heartbeat"] > 1_000

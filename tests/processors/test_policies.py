@@ -67,6 +67,7 @@ def test_members_that_are_left_out_have_their_defaults() -> None:
     assert policies["lab"]["selector"] == "{}"
     assert sorted(policy.body.reporting) == ["events", "heartbeat", "sessions"]
     assert (policy.body.key_max_age_s, policy.body.priority) == (None, 0)
+    assert (policy.maintenance_max, policy.gone_after) == (14_400, 2_592_000)
 
 
 REFUSALS: list[tuple[dict[str, Any], str]] = [
@@ -86,6 +87,10 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"reporting": ["events"] * 4}, "reporting: Expected `array` of length <= 3"),
     ({"key_max_age_s": 3_599}, "key_max_age_s: Expected `int` >= 3600"),
     ({"priority": 1_001}, "priority: Expected `int` <= 1000"),
+    ({"maintenance_max": 59}, "maintenance_max: Expected `int` >= 60"),
+    ({"maintenance_max": 604_801}, "maintenance_max: Expected `int` <= 604800"),
+    ({"gone_after": 86_399}, "gone_after: Expected `int` >= 86400"),
+    ({"gone_after": 31_536_001}, "gone_after: Expected `int` <= 31536000"),
     ({"colour": "s3cret"}, "Object contains unknown field `colour`"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ class SinkProcess:
     """Use as an async context manager; it may be started again after ``kill``."""
 
     def __init__(self, bootstrap: str, directory: Path, group: str, **settings: str) -> None:
+        """``settings``: further ``VIWORKS_*`` variables, without the prefix."""
         self.directory = directory
         self.log = directory / "sink.log"
         self.port = free_port()
@@ -63,7 +65,7 @@ class SinkProcess:
             "VIWORKS_SQL_TOKEN_FILE": str(token),
             "VIWORKS_SQL_PORT": str(self.port),
             "VIWORKS_SINK_GROUP": group,
-            **settings,
+            **{f"VIWORKS_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -80,7 +82,7 @@ class SinkProcess:
         """Return when it takes rows and its SQL port answers."""
         self._process = await self._spawn("-c", _SERVE)
         assert self._process.stdout
-        line = await asyncio.wait_for(self._process.stdout.readline(), 30)
+        line = await asyncio.wait_for(self._process.stdout.readline(), 60)
         assert line == b"ready\n", self.log.read_text()
 
     async def kill(self) -> None:
@@ -91,12 +93,17 @@ class SinkProcess:
                 process.kill()
             await process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        assert self._process
+        self._process.send_signal(number)
+
     async def stop(self) -> int:
         """End it as the supervisor does, and return its exit status."""
         assert self._process
         process, self._process = self._process, None
         process.terminate()
-        return await asyncio.wait_for(process.wait(), 15)
+        return await asyncio.wait_for(process.wait(), 30)
 
     async def second_start(self) -> str:
         """What a second process on the same directory says before it ends."""

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import io
+
+import fastavro
+from hypothesis import given
+from hypothesis import strategies as st
+
 from schemas.registry import latest_schema
-from sinks.batches import backoff_s, halves, insert_token, next_offsets, sort_records, take, without_held
-from sinks.container import container
+from sinks.batches import (
+    Batch,
+    Chunk,
+    backoff_s,
+    halves,
+    insert_token,
+    next_offsets,
+    parts,
+    sort_records,
+    take,
+    without_held,
+)
+from sinks.container import container, container_of_blocks
 from sinks.tables import TABLES
 from tests.sinks.samples import Row, event, heartbeat, row
 
@@ -14,6 +31,10 @@ HEARTBEAT = latest_schema("heartbeat").id
 
 def beat(offset: int, partition: int = 0) -> Row:
     return row("heartbeat", heartbeat("c", timestamp=1, received_at=1), offset, partition)
+
+
+def chunk(*records: Row) -> Chunk:
+    return Chunk.of(HEARTBEATS, records)
 
 
 def tick(offset: int) -> Row:
@@ -38,7 +59,9 @@ def test_what_the_table_holds_is_left_out_partition_by_partition() -> None:
 
 
 def test_done_is_after_the_last_offset_also_of_control_records() -> None:
-    assert next_offsets([beat(5), beat(9), beat(0, 3)]) == {0: 10, 3: 1}
+    batch = Batch([chunk(beat(5), beat(9)), chunk(tick(3)), chunk(beat(10))])
+    assert next_offsets(batch.chunks) == {0: 11, 1: 4}
+    assert list(batch) == [beat(5), beat(9), tick(3), beat(10)]
 
 
 def test_a_token_names_the_rows_and_their_places() -> None:
@@ -49,11 +72,29 @@ def test_a_token_names_the_rows_and_their_places() -> None:
     assert len(set(tokens)) == 5
 
 
-def test_batches_end_at_the_byte_limit_but_hold_one_row_at_least() -> None:
-    size = len(beat(1).value or b"")
-    assert take([beat(1), beat(2), beat(3)], 2 * size) == 2
-    assert take([beat(1), beat(2)], 1) == 1
-    assert take([], 1) == 0
+def test_blocks_of_chunks_are_the_block_of_all_rows() -> None:
+    chunks = [chunk(beat(1), tick(2), beat(2)), chunk(beat(3))]
+    found = container_of_blocks(HEARTBEAT, [each.blocks[HEARTBEAT] for each in chunks])
+    wanted = fastavro.reader(io.BytesIO(container(HEARTBEAT, [beat(1), beat(2), beat(3)])))
+    assert list(fastavro.reader(io.BytesIO(found))) == list(wanted)
+
+
+def test_batches_end_at_both_limits_but_hold_one_chunk_at_least() -> None:
+    waiting = [chunk(beat(1), beat(2)), chunk(beat(3)), chunk(beat(4))]
+    size = waiting[1].bytes
+    assert take(waiting, 3, 100 * size) == 2
+    assert take(waiting, 100, waiting[0].bytes + size) == 2
+    assert take(waiting, 1, 1) == 1
+    assert take([], 1, 1) == 0
+
+
+@given(st.lists(st.integers(0, 50), max_size=40), st.integers(1, 9), st.integers(1, 120))
+def test_parts_keep_all_in_order_and_their_limits(sizes: list[int], rows: int, size: int) -> None:
+    records = [Row("t", 0, offset, None, b"x" * length) for offset, length in enumerate(sizes)]
+    found = parts(records, rows, size)
+    assert [record for part in found for record in part] == records
+    for part in found:
+        assert len(part) == 1 or (len(part) <= rows and sum(len(record.value or b"") for record in part) <= size)
 
 
 def test_halves_lose_nothing() -> None:

@@ -136,6 +136,38 @@ def test_availability_is_the_share_of_time_online(warehouse: Warehouse) -> None:
     assert (day["online_s"], day["offline_s"], day["maintenance_s"]) == (12 * 3600, 6 * 3600, 6 * 3600)
 
 
+def test_late_counts_as_online_and_gone_as_nothing(warehouse: Warehouse) -> None:
+    yesterday = now_ms() // DAY_MS * DAY_MS - DAY_MS
+    states = [("online", 0), ("late", 6 * HOUR_MS), ("offline", 8 * HOUR_MS), ("gone", 16 * HOUR_MS), ("online", DAY_MS)]
+    warehouse.fill(
+        "liveness_transitions", "liveness", *(liveness("v-late", state, timestamp=yesterday + at) for state, at in states)
+    )
+    day = warehouse.one(
+        "SELECT online_s, offline_s, gone_s, availability FROM availability WHERE client_id = 'v-late' ORDER BY day LIMIT 1"
+    )
+    assert (day["online_s"], day["offline_s"], day["gone_s"]) == (8 * 3600, 8 * 3600, 8 * 3600)
+    assert day["availability"] == pytest.approx(1 / 2)
+
+
+def test_the_fleet_says_since_when_and_why(warehouse: Warehouse) -> None:
+    at = now_ms() - 60_000
+    warehouse.fill("clients", "client", client("v-since"), client("v-unsaid"))
+    warehouse.fill(
+        "liveness_transitions",
+        "liveness",
+        liveness("v-since", "maintenance", timestamp=at, since=at, reason="reported"),
+        liveness("v-since", "maintenance", timestamp=at + 5_000, since=at, reason="maintenance_expired"),
+        liveness("v-unsaid", "late", timestamp=at, since=None, reason="late"),
+    )
+    fleet = "SELECT state, state_reason, toUnixTimestamp64Milli(assumeNotNull(state_since)) AS since FROM fleet_now"
+    assert warehouse.one(f"{fleet} WHERE client_id = 'v-since'") == {
+        "state": "maintenance",
+        "state_reason": "maintenance_expired",
+        "since": at,
+    }
+    assert warehouse.one(f"{fleet} WHERE client_id = 'v-unsaid'") == {"state": "late", "state_reason": "late", "since": at}
+
+
 def test_an_alert_is_one_line_from_firing_to_resolved(warehouse: Warehouse) -> None:
     at = now_ms()
     firing, resolved = (
@@ -146,6 +178,24 @@ def test_an_alert_is_one_line_from_firing_to_resolved(warehouse: Warehouse) -> N
     assert len(warehouse.ask("SELECT 1 FROM alerts WHERE client_id = 'v-alert'")) == 2
     found = warehouse.one("SELECT status, duration_s, rule FROM alert_timeline WHERE client_id = 'v-alert'")
     assert found == {"status": "resolved", "duration_s": 5, "rule": "offline"}
+
+
+def test_an_alert_shows_who_takes_care_of_it_and_what_was_kept_back(warehouse: Warehouse) -> None:
+    at = now_ms()
+    first, second = alert("v-ack", "a4", "firing", timestamp=at - 5_000), alert("v-ack", "a4", "acknowledged", timestamp=at)
+    hidden = alert("v-hidden", "a5", "suppressed", timestamp=at, suppressed_by="silence:s1", node_id="n1")
+    told = hidden | {"status": "firing", "suppressed_by": None, "timestamp": at + 1_000}
+    warehouse.fill("alerts", "alert", first, second | {"actor": "ann"}, hidden)
+    columns = "status, acknowledged_by, suppressed_by, node_id, acknowledged_at IS NULL AS open"
+    assert warehouse.one(f"SELECT {columns} FROM alert_timeline WHERE client_id = 'v-ack'") == {
+        "status": "acknowledged", "acknowledged_by": "ann", "suppressed_by": None, "node_id": None, "open": 0,
+    }  # fmt: skip
+    assert warehouse.one(f"SELECT {columns} FROM alert_timeline WHERE client_id = 'v-hidden'") == {
+        "status": "suppressed", "acknowledged_by": None, "suppressed_by": "silence:s1", "node_id": "n1", "open": 1,
+    }  # fmt: skip
+    warehouse.fill("alerts", "alert", told)
+    found = warehouse.one("SELECT status, suppressed_by FROM alert_timeline WHERE client_id = 'v-hidden'")
+    assert found == {"status": "firing", "suppressed_by": None}
 
 
 def test_the_timeline_joins_events_alerts_and_rejections(warehouse: Warehouse) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
+import clickhouse_connect
 import msgspec
 import pytest
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from infra import audit_log
 from infra.audit_commands import audit_app
 from infra.kafka import EmbeddedKafka
 from infra.settings import InfraSettings
+from infra.sql_tokens import local_token
 from sinks.audit.report import Report
 from tests.deadline import eventually
 from tests.sinks.audit.log import KEY
@@ -38,9 +40,9 @@ class KilledSink:
             bootstrap,
             directory,
             f"sinks-{uuid.uuid4()}",
-            VIWORKS_AUDIT_KEY_FILE=str(key),
-            VIWORKS_AUDIT_CHECKPOINT_INTERVAL_S="0.2",
-            VIWORKS_SINK_LINGER_MS="20",
+            audit_key_file=str(key),
+            audit_checkpoint_interval_s="0.2",
+            sink_linger_ms="20",
         )
         self.name = f"killed-{uuid.uuid4()}"
         self.sent = 0
@@ -66,31 +68,31 @@ class KilledSink:
 
     async def start(self) -> None:
         await self.process.start()
-        content = {
-            "sql": f"http://127.0.0.1:{self.process.port}",
-            "sql_token_file": str(self.process.directory / "token"),
-            "kafka": self.bootstrap,
-        }
+        content = {"sql": f"http://127.0.0.1:{self.process.port}", "kafka": self.bootstrap}
         (self.settings.data_dir / "run.json").write_text(json.dumps(content))
 
+    async def ask(self, sql: str) -> list[int]:
+        """The numbers of a row, as an auditor gets them."""
+        port, token = self.process.port, local_token(self.settings.data_dir, "auditor")
+        client = await asyncio.to_thread(
+            clickhouse_connect.get_client, host="127.0.0.1", port=port, username="a", password=token, database="viworks"
+        )
+        (row,) = (await asyncio.to_thread(client.query, sql)).result_rows
+        return [int(number) for number in row]
+
     async def written(self) -> int:
-        analyst = await self.process.client()
-        sql = f"SELECT count() FROM audit WHERE subject = '{self.name}'"
-        return int(await asyncio.to_thread(analyst.command, sql))  # type: ignore[arg-type]
+        (count,) = await self.ask(f"SELECT count() FROM audit WHERE subject = '{self.name}'")
+        return count
 
     async def all_sealed(self) -> None:
-        """Wait until every record is in the table, under a checkpoint, and that in every copy."""
-        analyst = await self.process.client()
+        """Wait until every record is in the table, and under a checkpoint."""
 
         async def done() -> bool:
-            sql = "SELECT (SELECT max(_position) + 1 FROM audit_log), (SELECT max(records) FROM audit_checkpoints)"
-            (counts,) = (await asyncio.to_thread(analyst.query, sql)).result_rows
-            source = await audit_log.running(self.settings)
-            return (
-                await self.written() == self.sent
-                and len(set(counts)) == 1
-                and len({len(c.notes) for c in source.copies}) == 1
-            )
+            # Each query is an audit record, so the end of the log is never reached.
+            last_of_ours = f"SELECT max(_position) FROM audit_log WHERE subject = '{self.name}'"
+            sql = f"SELECT ({last_of_ours}), (SELECT max(records) FROM audit_checkpoints)"
+            last, sealed = await self.ask(sql)
+            return await self.written() == self.sent and last < sealed
 
         await eventually(done, 30)
 
@@ -125,8 +127,9 @@ async def test_a_killed_sink_leaves_a_sound_log(kafka: EmbeddedKafka, tmp_path: 
     try:
         await kill_in_the_middle(sink, 2)
         report = await sink.verified()
-        assert (report.faults, report.newest and report.newest.records) == ((), report.records)
-        assert report.records >= sink.sent == await sink.written()
+        assert report.faults == ()
+        assert report.newest
+        assert report.records >= report.newest.records >= sink.sent == await sink.written()
         for form in audit_log.FORMATS:
             await _an_export_is_as_good(sink, form)
         assert await sink.process.stop() == 0

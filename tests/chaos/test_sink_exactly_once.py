@@ -1,0 +1,85 @@
+"""Whatever befalls the sink and its broker, each record on Kafka is in its table once, and counted once in the rollups."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+
+from infra.kafka import EmbeddedKafka
+from infra.ports import free_port
+from infra.topics import create_topics
+from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, SinkHavoc
+from tests.deadline import eventually
+from tests.sinks.sink_process import SinkProcess
+
+_SHORT = {"sink_killed": 4, "broker_killed": 1, "rebalanced": 2, "zombie": 1}
+_LONG = {"sink_killed": 150, "broker_killed": 50, "rebalanced": 50, "zombie": 20}
+_EVENTS = 1_000_000
+_WRONG_MINUTES = """
+SELECT count() FROM
+(
+    SELECT client_id, toStartOfMinute(timestamp) AS minute, count() AS rows, sum(cpu_usage) AS cpu
+    FROM viworks.heartbeats GROUP BY client_id, minute
+) AS row
+FULL JOIN
+(
+    SELECT client_id, minute, sum(heartbeats) AS counted, sum(cpu_usage_sum) AS cpu
+    FROM viworks.heartbeat_rollups GROUP BY client_id, minute
+) AS rollup USING (client_id, minute)
+WHERE rows != counted OR row.cpu != rollup.cpu
+"""
+
+
+@pytest.mark.parametrize(
+    ("rounds", "burst"),
+    [(_SHORT, 500), pytest.param(_LONG, _EVENTS // (sum(_LONG.values()) + _LONG["rebalanced"]) + 1, marks=pytest.mark.long)],
+    ids=["short", "long"],
+)
+async def test_nothing_is_lost_or_doubled(tmp_path: Path, rounds: dict[str, int], burst: int) -> None:
+    group = f"sinks-{uuid.uuid4()}"
+    broker = EmbeddedKafka(tmp_path / "broker", free_port())
+    await broker.start()
+    sink = SinkProcess(
+        broker.bootstrap, tmp_path, group, sink_session_timeout_s=str(SESSION_TIMEOUT_S), sink_batch_rows="1000"
+    )
+    try:
+        await create_topics(broker.bootstrap, 1)
+        await sink.start()
+        havoc = SinkHavoc(broker, sink, group, burst, seed=len(rounds) + burst)
+        await havoc.run(**rounds)
+        ends = await havoc.log_ends()
+        analyst = await sink.client()
+        stored = "SELECT sum(rows) FROM system.parts WHERE database = 'viworks' AND table = 'heartbeats' AND active"
+        await eventually(lambda: _at_least(analyst, stored, sum(ends.values())), 120, "all rows are stored")
+        assert await sink.stop() == 0, sink.log.read_text()
+        await _check(sink, ends, havoc)
+    finally:
+        await sink.kill()
+        await broker.stop()
+
+
+async def _at_least(analyst: object, sql: str, count: int) -> bool:
+    return int(await asyncio.to_thread(analyst.command, sql)) >= count  # type: ignore[attr-defined]
+
+
+async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc) -> None:
+    assert sum(ends.values()) >= havoc.sent
+    table = "viworks.heartbeats"
+    offsets = f"SELECT concat(_partition, ':', uniqExact(_offset)) AS line FROM {table} GROUP BY _partition"
+    lines = await sink.ask_files(f"SELECT arrayStringConcat(groupArray(line), ' ') FROM ({offsets})")
+    places = dict(line.split(":") for line in lines.split())
+    rows = int(await sink.ask_files(f"SELECT count() FROM {table}"))
+    counted = int(await sink.ask_files("SELECT sum(heartbeats) FROM viworks.heartbeat_rollups"))
+    by_id = int(await sink.ask_files(f"SELECT uniqExact(client_id, timestamp) FROM {table}"))
+    wrong = await sink.ask_files(_WRONG_MINUTES)
+    kafka = sum(ends.values())
+    carried_out = ", ".join(f"{count} x {name}" for name, count in sorted(havoc.done.items()))
+    print(  # noqa: T201 - the proof's figures
+        f"{carried_out}; {kafka:,} heartbeats on Kafka ({havoc.sent:,} acknowledged): {kafka - rows:,} lost, "
+        f"{rows - by_id:,} doubled by id, {counted - rows:,} doubled in the rollups, {wrong} minutes wrong"
+    )
+    assert places == {str(partition): str(end) for partition, end in ends.items() if end}
+    assert (rows, by_id, counted, int(wrong)) == (kafka, kafka, kafka, 0)

@@ -1,0 +1,30 @@
+"""Liveness agrees with the oracle in every world that the seeds make, and a fault in it would be seen."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.simulation.broken import BROKEN
+from tests.simulation.many import run
+from tests.simulation.verdict import disagreements
+
+SEEDS, CPU_S = 10_000, 60.0
+FEWEST = 1_000
+FOUND_WITHIN = 1_000
+
+
+def test_no_seed_disagrees_with_the_oracle(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run(0, SEEDS, os.cpu_count() or 1, CPU_S)
+    with capsys.disabled():
+        print(f"\nliveness simulation: {outcome}")
+    assert outcome.shown == []
+    assert outcome.seeds >= FEWEST
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, member, fault = BROKEN[name]
+    monkeypatch.setattr(place, member, fault)
+    assert any(disagreements(seed) for seed in range(FOUND_WITHIN)), f"{FOUND_WITHIN} seeds do not find that {name}"

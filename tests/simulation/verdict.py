@@ -1,0 +1,106 @@
+"""What a seed shows: the processors' outcome beside the oracle's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from random import Random
+
+from processors.liveness import MISSED, Transition
+from tests.simulation.limits import QUIET_MS
+from tests.simulation.oracle import Oracle, Told
+from tests.simulation.scenario import logs
+from tests.simulation.worker import CRASHES_WITHIN, Kafka, Worker
+
+CRASHING = 0.6
+"""The share of seeds in which workers crash."""
+
+
+def disagreements(seed: int) -> list[str]:
+    """Run a seed's world; empty where all is as it has to be."""
+    random = Random(seed)
+    crash = random.choice((0.05, 0.2)) if random.random() < CRASHING else 0.0
+    found: list[str] = []
+    for number, log in enumerate(logs(random)):
+        oracle, kafka = Oracle().read(log), Kafka()
+        worker = Worker(random, kafka, crash)
+        worker.run(log)
+        faults = [*worker.faults[:1], *compared(oracle, kafka)] if crash else exactly(oracle, kafka)
+        found += [f"seed {seed}, partition {number}: {fault}" for fault in faults]
+    return found
+
+
+def exactly(oracle: Oracle, kafka: Kafka) -> list[str]:
+    """Without a crash everything is the same, transition by transition."""
+    faults = []
+    for what, transitions in (("told", kafka.told), ("persisted", kafka.persisted)):
+        faults += _different(what, _by_client(map(_told, transitions)), _by_client(oracle.told))
+    if [tuple(span) for span in kafka.spans] != oracle.spans:
+        faults.append(f"blind spans {kafka.spans}, not {oracle.spans}")
+    return faults
+
+
+def compared(oracle: Oracle, kafka: Kafka) -> list[str]:
+    """With crashes: nothing false, nothing missed, nothing untold, the same end."""
+    faults = [
+        f"falsely offline: {each}" for each in kafka.persisted if each.current.reason == MISSED and _is_false(oracle, each)
+    ]
+    untold = {_told(each) for each in kafka.persisted} - {_told(each) for each in kafka.told}
+    faults += [f"never told: {each}" for each in untold]
+    if {tuple(span) for span in kafka.spans} != set(oracle.spans):
+        faults.append(f"blind spans {sorted(set(kafka.spans))}, not {oracle.spans}")
+    return faults + (_ends(oracle, kafka) if _is_settled(oracle) else [])
+
+
+def _ends(oracle: Oracle, kafka: Kafka) -> list[str]:
+    ends = {name: (client.state, client.reason) for name, client in oracle.clients.items()}
+    return _different("the end", kafka.known(), ends)
+
+
+def _is_settled(oracle: Oracle) -> bool:
+    """Whether the clock ran on while all was quiet. One that a wrong clock has carried off stands still for a while."""
+    last = oracle.marks[-1]
+    return last - oracle.marks[int(len(oracle.marks) * CRASHES_WITHIN)] > QUIET_MS // 2
+
+
+def _is_false(oracle: Oracle, verdict: Transition) -> bool:
+    """Whether the newest heartbeat that was accepted before the clock came to the verdict allowed for more silence.
+
+    It is false too where the clock never came there.
+    """
+    read = next((index for index, mark in enumerate(oracle.marks) if mark >= verdict.watermark), None)
+    if read is None:
+        return True
+    deadlines = [due for name, position, due in oracle.deadlines if name == verdict.client_id and position < read]
+    return bool(deadlines) and deadlines[-1] > verdict.watermark
+
+
+def _told(transition: Transition) -> Told:
+    current, previous = transition.current, transition.previous
+    return Told(
+        transition.client_id,
+        current.state,
+        current.reason,
+        previous.state if previous else None,
+        transition.timestamp,
+        current.last_heartbeat,
+        current.interval_ms,
+        current.since,
+        transition.deadline,
+        transition.watermark,
+    )
+
+
+def _by_client(told: Iterable[Told]) -> dict[str, list[Told]]:
+    found: dict[str, list[Told]] = {}
+    for each in told:
+        found.setdefault(each.client_id, []).append(each)
+    return found
+
+
+def _different(what: str, found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
+    names = sorted(found.keys() | expected.keys())
+    return [
+        f"{what} of {name}: {found.get(name)}, not {expected.get(name)}"
+        for name in names
+        if found.get(name) != expected.get(name)
+    ]
