@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from sinks.audit.chain import DAY_MS
 from sinks.audit.faults import shown
+from tests.sinks.audit.log import sign
 from tests.sinks.audit.made_log import TODAY, MadeLog, days_of, made_log, record, records
 from tests.sinks.audit.tampers import TAMPERS, Tamper
 
@@ -85,6 +87,15 @@ def test_an_expired_day_goes_as_a_whole() -> None:
 def log_sentence(gone: int, log: MadeLog) -> str:
     span = "Record 0 is" if gone == 1 else f"Records 0 to {gone - 1} are"
     return f"{span} missing, by day {shown(log.rows[0]['_day'])}: no day ends there."
+
+
+def test_a_root_that_is_not_of_the_records_is_found_also_under_the_right_key() -> None:
+    log = made_log(Random(4), records(Random(4), [TODAY - 1], (5, 9)))
+    wrong = sign(replace(log.checkpoints[-1], root=bytes(32)))
+    for notes in log.notes.values():
+        notes[-1] = wrong
+    (fault,) = log.verify().faults
+    assert f"are not those that checkpoint {log.checkpoints[-1].sequence} was made of" in fault.sentence
 
 
 def test_copies_may_be_a_moment_late_and_the_end_unsealed() -> None:

@@ -7,6 +7,7 @@ import pytest
 from sinks.audit import rows
 from sinks.audit.chain import DAY_MS, Head, chained
 from sinks.audit.merkle import Tree
+from sinks.engine import EmbeddedSession
 from sinks.errors import EngineUnavailable, LogAltered
 from tests.sinks.audit.log import FIRST_DAY, NOON_MS, AuditLog, audit_row, sign
 from tests.sinks.samples import Row
@@ -141,8 +142,33 @@ def test_nothing_is_signed_that_was_altered(log: AuditLog, what: str, sealed_bef
     writer.close()
 
 
-def test_records_that_were_removed_do_not_stop_the_log(log: AuditLog) -> None:
+def test_nothing_is_signed_after_a_day_that_was_written_anew(log: AuditLog, warehouse: Warehouse) -> None:
+    """Every leaf and every link of the forged day is right; only the checkpoint knows of another one."""
     log.write(some(0, 6))
+    log.seal()
+    log.forge([audit_row(offset, actor="attacker") for offset in range(6)])
+    log.write(some(6, 1))
+    with pytest.raises(LogAltered, match="differ from its checkpoint 0"):
+        log.seal()
+
+
+def test_an_insert_holds_one_day(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it is one part, which is there or not, whenever the process ends."""
+    inserts: list[int] = []
+    insert = EmbeddedSession.insert_avro
+
+    def counted(session: EmbeddedSession, table: str, container: bytes, token: str) -> None:
+        inserts.append(int(token.removeprefix("audit-")))
+        insert(session, table, container, token)
+
+    monkeypatch.setattr(EmbeddedSession, "insert_avro", counted)
+    log.write(some(0, 5) + some(5, 4, NOON_MS + DAY_MS) + some(9, 1, NOON_MS + 2 * DAY_MS))
+    assert inserts == [0, 5, 9]
+
+
+def test_records_that_were_removed_do_not_stop_the_log(log: AuditLog) -> None:
+    log.write(some(0, 3))
+    log.write(some(3, 3))
     log.session.command("DELETE FROM viworks.audit_log WHERE _position >= 3")
     assert log.write(some(6, 2)) == []
     assert [link.position for link in log.links] == [0, 1, 2, 3, 4]
