@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import alerting, edge, heartbeats, liveness, recovery, sink, visible
+from bench import alerting, audit, edge, heartbeats, liveness, recovery, sink, visible
 from bench.report import HEADER, Limit, Row
 from infra.kafka import EmbeddedKafka
 from infra.key_files import ensure_keys
@@ -25,6 +25,7 @@ async def main() -> None:
     print(HEADER)
     with tempfile.TemporaryDirectory(prefix="viworks-bench-") as directory:
         scratch = Path(directory)
+        _print(await audit.measure(scratch))
         await _on_a_broker(scratch / "readers", _readers)
         await _on_a_broker(scratch / "recovery", _recovery)
         await _on_a_broker(scratch / "visible", _visible)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from infra.alert_commands import alerts_app, rules_app
+from infra.audit_commands import audit_app
 from infra.delivery_commands import receivers_app
 from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
@@ -35,6 +36,7 @@ app.add_typer(policy_app, name="policy")
 app.add_typer(receivers_app, name="receivers")
 app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(dlq_app, name="dlq")

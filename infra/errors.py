@@ -21,6 +21,7 @@ InfraError
 ├── DeadLetterUnknown
 ├── OrderRefused
 ├── NotDecided
+├── AuditUnreadable
 ├── TokenRefused
 ├── SqlRefused
 ├── SqlPortAway
@@ -131,6 +132,10 @@ class OrderRefused(InfraError):
 
 class NotDecided(InfraError):
     """No verdict on an administrator's order came in time."""
+
+
+class AuditUnreadable(InfraError):
+    """The audit log, or a copy of its checkpoints, cannot be read, so nothing can be said of it."""
 
 
 class TokenRefused(InfraError):

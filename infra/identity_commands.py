@@ -126,6 +126,15 @@ def rotate_tokens(
     typer.echo(f"key {kid} makes API keys in {delay:.0f} s")
 
 
+@keys_app.command(name="rotate-audit")
+def rotate_audit(data: _Data = None) -> None:
+    """Make a new key for the audit log's checkpoints. What the former one signed can still be verified."""
+    from infra.key_files import rotate_audit_key
+
+    rotate_audit_key(InfraSettings.load(data_dir=data).data_dir)
+    typer.echo("a new key signs from the next checkpoint on")
+
+
 def _order(subject: str, action: str, body: dict[str, Any], data: Path | None, kafka: str | None, actor: str | None) -> None:
     from infra.administration import bootstrap_of, carried_out, order, user_name
 

@@ -29,6 +29,7 @@ class KeyFiles:
     policy_key: Path
     pseudonym_key: Path
     storage_key: Path
+    audit_key: Path
     sealing_public: Path
     sealing_private: Path
 
@@ -42,6 +43,10 @@ class KeyFiles:
             "VIWORKS_STORAGE_KEY_FILE": str(self.storage_key),
             "VIWORKS_SEALING_KEY_FILE": str(self.sealing_public),
         }
+
+    def audit_environment(self) -> dict[str, str]:
+        """The variable of the one part that signs the audit log's checkpoints."""
+        return {"VIWORKS_AUDIT_KEY_FILE": str(self.audit_key)}
 
 
 def ensure_keys(data_dir: Path) -> KeyFiles:
@@ -57,6 +62,7 @@ def ensure_keys(data_dir: Path) -> KeyFiles:
     _ensure(files.policy_key, base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode())
     _ensure(files.pseudonym_key, _random_base64())
     _ensure(files.storage_key, secrets.token_hex(_KEY_BYTES))
+    _ensure(files.audit_key, _random_base64())
     _ensure_sealing_pair(files)
     return files
 
@@ -85,6 +91,20 @@ def rotate_token_keys(data_dir: Path, now_ms: int, delay_s: float) -> str:
     return kid
 
 
+def rotate_audit_key(data_dir: Path) -> None:
+    """Replace the key that signs the audit log's checkpoints. The sink uses it from the next checkpoint on.
+
+    The former key is gone for good; its public half stays in ``audit/public-keys``.
+
+    Raises:
+        KeyFileInvalid: there is no key to replace.
+    """
+    path = data_dir / "secrets" / "audit-signing.key"
+    if not path.exists():
+        raise KeyFileInvalid(f"{path} is missing: `viworks up` makes it.")
+    write_atomically(path, _random_base64().encode())
+
+
 def _paths(data_dir: Path, own: Path) -> KeyFiles:
     # The SOC's private half stands outside the data directory, so that a copy of the server's data never holds it.
     soc = data_dir.with_name(f"{data_dir.name}.soc")
@@ -94,6 +114,7 @@ def _paths(data_dir: Path, own: Path) -> KeyFiles:
         policy_key=own / "policy-signing.key",
         pseudonym_key=own / "pseudonym.key",
         storage_key=own / "storage.key",
+        audit_key=own / "audit-signing.key",
         sealing_public=data_dir / "soc" / "sealing-public.pem",
         sealing_private=soc / "sealing-private.pem",
     )

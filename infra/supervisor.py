@@ -79,7 +79,7 @@ class Supervisor:
         bootstrap = await self._broker()
         self._addresses = run_file.addresses(settings, bootstrap, keys.sql_token)
         environment = part_environment(settings, bootstrap, keys, pki)
-        own = {"processors": pki.authority_environment()}
+        own = {"processors": pki.authority_environment(), "sink": keys.audit_environment()}
         self._parts = tuple(
             replace(part, environment={**part.environment, **own.get(part.name, {})}) for part in self._parts
         )

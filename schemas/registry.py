@@ -66,6 +66,7 @@ SCHEMAS: tuple[SchemaRow, ...] = (
     SchemaRow(30, "signal", 1),
     SchemaRow(31, "silence", 1),
     SchemaRow(32, "policy", 3),
+    SchemaRow(33, "audit_checkpoint", 1),
     SchemaRow(34, "heartbeat", 3),
 )
 

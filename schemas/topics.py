@@ -61,6 +61,8 @@ SIGNALS = Topic("viworks.signals.v1", ("signal", "tick", "command"), "client_id"
 SILENCES = Topic("viworks.silences.v1", ("silence",), "silence_id", None, compacted=True, partitions=1)
 ALERTS = Topic("viworks.alerts.v1", ("alert",), "client_id", 7 * DAY_MS)
 AUDIT = Topic("viworks.audit.v1", ("audit",), "subject", 30 * DAY_MS, partitions=1)
+# The copy of the checkpoints that outlives a loss of the warehouse and of its host.
+AUDIT_CHECKPOINTS = Topic("viworks.audit-checkpoints.v1", ("audit_checkpoint",), "day", 365 * DAY_MS, partitions=1)
 REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
 POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True)
 REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", None, compacted=True, partitions=1)
@@ -80,6 +82,7 @@ TOPICS: tuple[Topic, ...] = (
     SILENCES,
     ALERTS,
     AUDIT,
+    AUDIT_CHECKPOINTS,
     REJECTIONS,
     POLICIES,
     REVOCATIONS,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.topics import Topic
 from sinks import metrics
 from sinks.errors import ConsumerStalled
 from sinks.fetched import as_it_came
@@ -71,6 +72,10 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
     def shares(self) -> int:
         """How many partitions this process has."""
         return len(self._consumer.assignment())
+
+    def owns(self, topic: Topic) -> bool:
+        """Whether this process has a partition of the topic."""
+        return any(at.topic == topic.name for at in self._consumer.assignment())
 
     async def run(self) -> None:
         """Bring records until cancelled. Raises ConsumerStalled, and what a lane raises."""

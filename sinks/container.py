@@ -8,9 +8,9 @@ joined to blocks while the insert before theirs is under way.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.codec import HEADER_BYTES, schema_id_of
 from schemas.errors import CodecError
@@ -20,7 +20,7 @@ from sinks.errors import NotADatum
 _MAGIC = b"Obj\x01"
 # Any 16 bytes will do: a container lives for one insert. The same rows make the same container.
 _SYNC = b"viworks-sinks-v1"
-_PLACE = [
+PLACE: list[Any] = [
     {"name": "_topic", "type": "string"},
     {"name": "_partition", "type": "int"},
     {"name": "_offset", "type": "long"},
@@ -71,7 +71,13 @@ def container_of_blocks(writer_schema_id: int, blocks: Iterable[bytes]) -> bytes
 def block(records: Sequence[Record]) -> bytes:
     """The records as a part of a container: their number, their length, the rows, a mark."""
     rows = b"".join(_rows(records))
-    return b"".join((_long(len(records)), _long(len(rows)), rows, _SYNC))
+    return b"".join((avro_long(len(records)), avro_long(len(rows)), rows, _SYNC))
+
+
+def container_of(fields: Sequence[Mapping[str, object]], rows: Sequence[bytes]) -> bytes:
+    """One container of rows that are encoded already, each by ``fields`` (Avro's record fields)."""
+    body = b"".join(rows)
+    return b"".join((_header_of(list(fields)), avro_long(len(rows)), avro_long(len(body)), body, _SYNC))
 
 
 def _rows(records: Iterable[Record]) -> list[bytes]:
@@ -81,7 +87,7 @@ def _rows(records: Iterable[Record]) -> list[bytes]:
     for record in records:
         if (record.topic, record.partition) != place:
             place = (record.topic, record.partition)
-            prefix = _string(record.topic) + _long(record.partition)
+            prefix = avro_string(record.topic) + avro_long(record.partition)
         # A long is zigzag, then 7 bits a byte, the lowest first. Of 64 offsets in a row only the first byte differs.
         offset = record.offset
         if offset >> 6 != high:
@@ -94,20 +100,24 @@ def _rows(records: Iterable[Record]) -> list[bytes]:
 
 @cache
 def _header(writer_schema_id: int) -> bytes:
-    schema = schema_by_id(writer_schema_id).json
-    schema["fields"] = _PLACE + schema["fields"]
+    return _header_of(PLACE + schema_by_id(writer_schema_id).json["fields"])
+
+
+def _header_of(fields: list[Any]) -> bytes:
+    schema = {"type": "record", "name": "Row", "namespace": "viworks.v1", "fields": fields}
     metadata = {"avro.schema": json.dumps(schema), "avro.codec": "null"}
-    pairs = b"".join(_string(name) + _string(text) for name, text in metadata.items())
-    return b"".join((_MAGIC, _long(len(metadata)), pairs, _long(0), _SYNC))
+    pairs = b"".join(avro_string(name) + avro_string(text) for name, text in metadata.items())
+    return b"".join((_MAGIC, avro_long(len(metadata)), pairs, avro_long(0), _SYNC))
 
 
-def _string(text: str) -> bytes:
+def avro_string(text: str) -> bytes:
+    """A string in Avro's binary encoding."""
     encoded = text.encode()
-    return _long(len(encoded)) + encoded
+    return avro_long(len(encoded)) + encoded
 
 
-def _long(number: int) -> bytes:
-    """A non-negative long."""
+def avro_long(number: int) -> bytes:
+    """A non-negative long in Avro's binary encoding."""
     return _varint(number << 1)
 
 

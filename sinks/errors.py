@@ -10,12 +10,17 @@ SinkError
 │   └── MigrationChanged        a migration that was applied has other content now
 ├── NotADatum                   a Kafka value that is no Avro datum of its topic's schema
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
+├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
+├── AuditError                  the audit log is not as it was written
+│   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
+│   ├── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
+│   └── ExportUnreadable        an exported file of the log is not one, or is damaged
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
-Retryable are EngineUnavailable and DeadLetterUndelivered. No message repeats a value from a row.
+Retryable are EngineUnavailable, DeadLetterUndelivered and CheckpointUndelivered. No message repeats a value from a row.
 """
 
 from __future__ import annotations
@@ -69,6 +74,10 @@ class DeadLetterUndelivered(SinkError):
     """A refused row could not be put on the dead letter topic."""
 
 
+class CheckpointUndelivered(SinkError):
+    """A checkpoint could not be put on its topic, or the topic cannot be read."""
+
+
 class AuditUnavailable(SinkError):
     """An audit record could not be kept in time."""
 
@@ -79,6 +88,22 @@ class ReplayFailed(SinkError):
 
 class ConsumerStalled(SinkError):
     """Kafka has records that the consumer does not bring."""
+
+
+class AuditError(SinkError):
+    """The audit log is not as it was written."""
+
+
+class CheckpointInvalid(AuditError):
+    """No checkpoint, or one that nobody of us has signed. The message goes on from "checkpoint N: "."""
+
+
+class LogAltered(AuditError):
+    """What is in the tables contradicts what was signed or written, so nothing more is signed."""
+
+
+class ExportUnreadable(AuditError):
+    """An exported file of the audit log is not one, or is damaged."""
 
 
 class QueryRefused(SinkError):

@@ -18,6 +18,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.topics import AUDIT
 from sinks.batches import sort_records
 from sinks.container import Record
 from sinks.engine import Engine, Session
@@ -107,8 +108,12 @@ def table_of(name: str) -> Table:
     table = next((table for table in TABLES if table.name == name), None)
     if table is None:
         raise ReplayFailed("there is no such table")
+    if table.topic is AUDIT:
+        raise ReplayFailed("the audit log is never written anew")
     if table.topic.compacted:
         raise ReplayFailed("its topic is compacted: Kafka does not have every row any more")
+    if table.topic is AUDIT:
+        raise ReplayFailed("the audit log is a chain that is signed: it is never written anew")
     return table
 
 

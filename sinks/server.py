@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 
+from schemas.topics import AUDIT
 from sinks import metrics, storage
+from sinks.audit.sealing import sealed_while
+from sinks.audit.writer import AuditWriter
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
@@ -36,6 +40,8 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
         OSError: a port is taken.
         aiokafka.errors.KafkaError: no broker at the start.
     """
+    # Records live for seconds and hold no cycles: a collection that walks them all finds nothing.
+    gc.set_threshold(100_000, 50, 100)
     engine = await asyncio.to_thread(open_engine, settings)
     try:
         await asyncio.to_thread(_prepare, engine)
@@ -55,9 +61,9 @@ async def _consume(settings: SinkSettings, engine: Engine, ready: Callable[[], N
     while True:
         if replays:
             await replays.carry_out()
-        async with _consuming(settings, engine) as consumer:
+        async with _consuming(settings, engine) as run:
             ready()
-            await _run_until_ordered(consumer.run(), replays)
+            await _run_until_ordered(run(), replays)
 
 
 async def _run_until_ordered(consuming: Coroutine[None, None, None], replays: Replays | None) -> None:
@@ -85,13 +91,14 @@ def _prepare(engine: Engine) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[SinkConsumer]:
-    writers = [TableWriter(engine, table) for table in TABLES]
+async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Callable[[], Coroutine[None, None, None]]]:
+    audit = AuditWriter(engine, next(table for table in TABLES if table.topic is AUDIT))
+    writers = [audit if table.topic is AUDIT else TableWriter(engine, table) for table in TABLES]
     dead_letters = DeadLetters(settings.kafka)
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
         async with SinkConsumer(settings, lanes) as consumer:
-            yield consumer
+            yield lambda: sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT))
     finally:
         for writer in writers:
             await asyncio.to_thread(writer.close)

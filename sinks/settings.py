@@ -17,6 +17,8 @@ class SinkSettings(BaseSettings):
         storage_key_file: 64 hex digits, the key of the encrypted disk. Without it only a server can be used.
         sql_token_file: the password of the SQL port. Without it the port is not opened.
         sql_tokens_file: further passwords, each with a name and a role; default: secrets/sql-tokens.json in ``data_dir``.
+        audit_key_file: what signs the audit log's checkpoints, 32 bytes in base64. Without it none are made.
+        audit_checkpoint_interval_s: how long an audit record may wait for the checkpoint that covers it.
         sink_group: the consumer group; on a server several processes share it.
         sink_instance: the process's own name in the group: the same after a restart, another for each process.
             With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
@@ -39,6 +41,8 @@ class SinkSettings(BaseSettings):
     kafka: str = "127.0.0.1:9092"
     clickhouse: str = ""
     storage_key_file: Path | None = None
+    audit_key_file: Path | None = None
+    audit_checkpoint_interval_s: float = Field(default=60.0, gt=0)
 
     sink_group: str = "viworks-sinks"
     sink_instance: str = ""

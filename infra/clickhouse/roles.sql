@@ -164,5 +164,6 @@ CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.liveness_transitions F
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.events FOR SELECT USING received_at > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.alerts FOR SELECT USING timestamp > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.rejections FOR SELECT USING timestamp > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
-CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.audit FOR SELECT USING timestamp > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
+CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.audit_log FOR SELECT USING _day_end > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
+CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.audit_unchained FOR SELECT USING timestamp > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE QUOTA OR REPLACE viworks_sql KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 1200, FOR INTERVAL 1 hour MAX execution_time = 3600 TO viworks_analyst, viworks_auditor, viworks_admin;

@@ -21,9 +21,12 @@ TTLS = {
     "events": "toIntervalYear(2)",
     "alerts": "toIntervalYear(2)",
     "rejections": "toIntervalYear(2)",
-    "audit": "toIntervalYear(1)",
+    "audit_log": "toIntervalYear(1)",
+    "audit_unchained": "toIntervalYear(1)",
     "registrations": "toIntervalYear(1)",
 }
+# What the chain adds to a record.
+CHAIN = ["_position", "_day", "_written_at", "_value", "_leaf_hash", "_chain_hash"]
 ENCRYPTED = {"heartbeat_rollups", "sessions", "liveness_transitions"}
 
 
@@ -53,7 +56,13 @@ def test_columns_are_the_messages_members(warehouse: Warehouse, table: Table) ->
         f"SELECT name FROM system.columns WHERE database = 'viworks' AND table = '{table.name}' "
         "AND default_kind != 'MATERIALIZED' ORDER BY position"
     )
-    assert [name for (name,) in columns] == ["_topic", "_partition", "_offset", *members]
+    assert [name for (name,) in columns] == [
+        "_topic",
+        "_partition",
+        "_offset",
+        *members,
+        *(CHAIN if table.name == "audit_log" else []),
+    ]
 
 
 def test_every_column_says_what_it_is(warehouse: Warehouse) -> None:
@@ -81,7 +90,7 @@ def test_only_current_state_has_no_retention(warehouse: Warehouse) -> None:
         "SELECT name FROM system.tables "
         "WHERE database = 'viworks' AND engine LIKE '%MergeTree' AND engine_full NOT LIKE '%TTL%'"
     )
-    assert {name for (name,) in tables} == {"clients", "client_keys", "schema_migrations"}
+    assert {name for (name,) in tables} == {"clients", "client_keys", "schema_migrations", "audit_checkpoints"}
 
 
 def test_historical_tables_lie_on_the_encrypted_disk(warehouse: Warehouse) -> None:

@@ -31,6 +31,8 @@ async def test_rows_come_back_and_no_neighbour_changes(kafka: EmbeddedKafka, war
     warehouse.fill("rejections", "rejection", rejection(other, client_id=other))
     assert not warehouse.write("rejections", rows)
     warehouse.session.command(f"DELETE FROM viworks.rejections WHERE client_id = '{name}' AND count BETWEEN 10 AND 19")
+    forged = f"UPDATE status = 999 WHERE client_id = '{name}' AND count < 5 SETTINGS mutations_sync = 1"
+    warehouse.session.command(f"ALTER TABLE viworks.rejections {forged}")
     order = Order(uuid.uuid4().hex, "rejections", spans_of(list(rows)))
     outcome = await rebuild(warehouse.engine, warehouse.session, kafka.bootstrap, order)
     assert (outcome.rows, outcome.rows_before, outcome.refused, outcome.fault) == (60, 50, 0, "")
@@ -38,6 +40,8 @@ async def test_rows_come_back_and_no_neighbour_changes(kafka: EmbeddedKafka, war
         f"SELECT client_id, count() FROM viworks.rejections WHERE client_id IN ('{name}', '{other}') GROUP BY client_id"
     )
     assert dict(warehouse.session.rows(counted)) == {name: 60, other: 1}
+    spoilt = f"SELECT count() FROM viworks.rejections WHERE client_id = '{name}' AND status = 999"
+    assert warehouse.session.rows(spoilt)[0][0] == 0
     about = "SELECT name, comment FROM system.tables WHERE name LIKE '%rejections' AND database = 'viworks'"
     ((table, comment),) = warehouse.session.rows(about)
     assert (table, comment[:20]) == ("rejections", "Requests that an edg")
@@ -71,6 +75,8 @@ async def test_what_kafka_does_not_have_any_more_changes_nothing(kafka: Embedded
         assert await asyncio.to_thread(analyst.command, left) == 0
         compacted = await carried_out(tmp_path / "data", Order("compacted", "clients", spans), within_s=30)
         assert "compacted" in compacted.fault
+        audit = await carried_out(tmp_path / "data", Order("audit", "audit", spans), within_s=30)
+        assert "never" in audit.fault
         outcome = await carried_out(tmp_path / "data", Order("good", "events", spans), within_s=30)
         assert (outcome.fault, outcome.rows, outcome.rows_before) == (
             "",

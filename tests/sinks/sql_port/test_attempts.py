@@ -70,7 +70,7 @@ def test_readonly_in_a_request_is_without_effect(warehouse: Warehouse) -> None:
     assert warehouse.reader.run(statement_of(pairs, {}, "", warehouse.settings)).body == b"1\n"
 
 
-@pytest.mark.parametrize("table", [table.name for table in TABLES if table.name != "audit"])
+@pytest.mark.parametrize("table", [table.name for table in TABLES if table.name != "audit_log"])
 def test_an_analyst_sees_the_rest_of_each_table(warehouse: Warehouse, table: str) -> None:
     hidden = SENSITIVE_COLUMNS.get(table)
     columns = f"* EXCEPT ({', '.join(hidden)})" if hidden else "*"
@@ -80,7 +80,7 @@ def test_an_analyst_sees_the_rest_of_each_table(warehouse: Warehouse, table: str
 
 
 def test_every_view_is_the_analysts(warehouse: Warehouse) -> None:
-    views = "SELECT name FROM system.tables WHERE database = 'viworks' AND engine = 'View'"
+    views = "SELECT name FROM system.tables WHERE database = 'viworks' AND engine = 'View' AND name != 'audit'"
     names = [row["name"] for row in warehouse.ask(views)]
     assert "fleet_now" in names
     assert {name: warehouse.refusal(f"SELECT * FROM {name}") for name in names} == dict.fromkeys(names, 0)
