@@ -84,8 +84,11 @@ def keys_of(answer: Iterable[bytes]) -> Iterator[Key]:
 
 
 def _row(line: bytes) -> dict[str, Any]:
-    """64-bit integers stand in quotation marks, unless the server was told otherwise; aliases begin with ``r_``."""
-    found: dict[str, Any] = msgspec.json.decode(line, type=dict[str, Any])
+    """64-bit integers stand in quotation marks, unless the server was told otherwise; aliases begin with ``r_``.
+
+    Text that is no UTF-8 came from nobody who signed it: it is made readable, and differs.
+    """
+    found: dict[str, Any] = msgspec.json.decode(line.decode(errors="replace"), type=dict[str, Any])
     row = {name.removeprefix("r_"): value for name, value in found.items()}
     for name in (_TIMES | {"_offset"}) & row.keys():
         row[name] = None if row[name] is None else int(row[name])
