@@ -17,8 +17,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from bench.measured import Measured, output_of, wait_for_port
 from bench.report import Row
-from infra.key_files import KeyFiles, ensure_keys
+from infra.key_files import ensure_keys
 from infra.ports import free_port
+from infra.sql_tokens import local_token
 
 ROUNDS = 3
 POLL_S = 0.05
@@ -61,11 +62,11 @@ def _sink(bootstrap: str, data_dir: Path, count: int) -> float:
     }
     with Measured(["-m", "infra", "run", "sink"], environment, data_dir.with_suffix(".log")) as process:
         wait_for_port(port, process)
-        return _rate(_connect(port, keys), process, count)
+        return _rate(_connect(port, data_dir), process, count)
 
 
-def _connect(port: int, keys: KeyFiles) -> Client:
-    token = keys.sql_token.read_text().strip()
+def _connect(port: int, data_dir: Path) -> Client:
+    token = local_token(data_dir, "admin")
     return clickhouse_connect.get_client(host="127.0.0.1", port=port, username="bench", password=token)
 
 

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver import Client
 
 from infra.ports import free_port
+from infra.sql_tokens import local_token
 from tests.deadline import eventually
 from tests.sinks.samples import Row
 from tests.sinks.warehouse import STORAGE_KEY
@@ -118,13 +119,13 @@ class SinkProcess:
         return out.decode().strip()
 
     async def client(self) -> Client:
-        """An analyst's client over HTTP."""
+        """A client over HTTP that sees everything, as an admin does."""
         return await asyncio.to_thread(
             clickhouse_connect.get_client,
             host="127.0.0.1",
             port=self.port,
-            username="analyst",
-            password=TOKEN,
+            username="admin",
+            password=local_token(self.directory / "data", "admin"),
             database="viworks",
         )
 
