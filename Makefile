@@ -56,8 +56,9 @@ $(INSTALLED): pyproject.toml $(DEPENDENCIES) $(wildcard */__init__.py)
 up: install
 	@exec $(BIN)/viworks up --demo 50
 
+# Two at a time: most of a test's time is waiting for a broker. A file stays with one of them, since its tests share one.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 chaos: install
 	$(BIN)/python -m pytest -m long
