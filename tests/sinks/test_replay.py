@@ -75,7 +75,7 @@ async def test_what_kafka_does_not_have_any_more_changes_nothing(kafka: Embedded
         assert await asyncio.to_thread(analyst.command, left) == 0
         compacted = await carried_out(tmp_path / "data", Order("compacted", "clients", spans), within_s=30)
         assert "compacted" in compacted.fault
-        audit = await carried_out(tmp_path / "data", Order("audit", "audit", spans), within_s=30)
+        audit = await carried_out(tmp_path / "data", Order("audit", "audit_log", spans), within_s=30)
         assert "never" in audit.fault
         outcome = await carried_out(tmp_path / "data", Order("good", "events", spans), within_s=30)
         assert (outcome.fault, outcome.rows, outcome.rows_before) == (
