@@ -34,7 +34,7 @@ class TopicProbe:
     ) -> None:
         stopping = asyncio.ensure_future(self._consumer.stop())
         await asyncio.wait({stopping}, timeout=_STOP_S)
-        # While other tests ran on other loops a fetch has timed out; aiokafka 0.14 then breaks the stop off by a cancellation.
+        # While other tests ran on other loops a fetch has timed out; aiokafka 0.14 then ends the stop by a cancellation.
         if stopping.cancel() or stopping.cancelled() or stopping.exception():
             await self._consumer._client.close()
 
