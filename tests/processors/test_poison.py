@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -61,15 +61,28 @@ async def test_poison_costs_nobody_but_itself(poisoned: str, tmp_path: Path, cou
 
 async def all_had_their_effect(settings: ProcessorSettings, lab: Lab, sent: Sent, within_s: float) -> None:
     effects = {HEARTBEATS: LIVENESS, EVENTS: ALERTS, REGISTRATIONS: VERDICTS}
+    reader = Reader(lab)
     async with working(settings), lab.ticking("edge-of-the-poison"):
         for source, effect in effects.items():
             wanted = sent.good[source.name]
-            await eventually(lambda seen=effect, wanted=wanted: wanted <= clients_on(lab, seen), within_s, effect.name)  # type: ignore[misc]
+            await eventually(lambda seen=effect, wanted=wanted: wanted <= reader.clients_on(seen), within_s, effect.name)  # type: ignore[misc]
         await eventually(lambda: sent.bad.keys() <= {place_of(each) for each in lab.raw(DLQ)}, within_s, "letters")
 
 
-def clients_on(lab: Lab, topic: Topic) -> set[str]:
-    return {codec.decode_as(topic.schemas[0], raw.value)["client_id"] for raw in lab.raw(topic)}
+class Reader:
+    """Decodes each record once: it looks again and again, on the loop that the worker needs."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._read: Counter[str] = Counter()
+        self._clients: defaultdict[str, set[str]] = defaultdict(set)
+
+    def clients_on(self, topic: Topic) -> set[str]:
+        """The clients of all records so far."""
+        for raw in self._lab.raw(topic)[self._read[topic.name] :]:
+            self._clients[topic.name].add(codec.decode_as(topic.schemas[0], raw.value)["client_id"])
+            self._read[topic.name] += 1
+        return self._clients[topic.name]
 
 
 async def send(lab: Lab, count: int) -> Sent:
