@@ -55,6 +55,7 @@ def named(table: str, name: str) -> str:
 
 @pytest.mark.parametrize("table", KEPT)
 def test_a_row_is_served_until_its_time_and_not_a_second_longer(warehouse: Warehouse, table: str) -> None:
+    warehouse.session.command("SYSTEM STOP TTL MERGES")
     expiry = expiry_ms(warehouse, table)
     write(warehouse, table, "edge-past", expiry - 1_000)
     write(warehouse, table, "edge-left", expiry + _LEFT_MS)
