@@ -11,18 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from infra.errors import RulesFaulty
-from infra.settings import InfraSettings
+from infra.options import Actor, Data, Kafka, broker_of
 
 alerts_app = typer.Typer(help="List, acknowledge and silence alerts.", no_args_is_help=True)
 rules_app = typer.Typer(help="Check and show the rules that alerts come from.", no_args_is_help=True)
 
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
-_Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
-]
-_Actor = Annotated[str | None, typer.Option("--actor", help="Who gives the order; default: your user name.")]
 _Reason = Annotated[str, typer.Option(help="For the audit.")]
 
 
@@ -36,13 +31,13 @@ def _duration_ms(text: str) -> int:
 @alerts_app.command(name="list")
 def list_alerts(
     everything: Annotated[bool, typer.Option("--all", help="Also those that are resolved or suppressed.")] = False,
-    data: _Data = None,
-    kafka: _Kafka = None,
+    data: Data = None,
+    kafka: Kafka = None,
 ) -> None:
     """List the alerts that stand, of those that changed within the last seven days."""
     from infra.alert_list import alert_table, read_alerts
 
-    alerts = asyncio.run(read_alerts(_bootstrap(data, kafka)))
+    alerts = asyncio.run(read_alerts(broker_of(data, kafka)))
     for line in alert_table(alerts, everything):
         typer.echo(line)
 
@@ -51,12 +46,12 @@ def list_alerts(
 def ack(
     alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID")],
     reason: _Reason = "",
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Say that somebody takes care of an alert."""
-    _order(alert_id, "alert.acknowledge", {"reason": reason or None}, _bootstrap(data, kafka), actor)
+    _order(alert_id, "alert.acknowledge", {"reason": reason or None}, broker_of(data, kafka), actor)
     typer.echo(f"alert.acknowledge {alert_id}: done", err=True)
 
 
@@ -67,16 +62,16 @@ def silence(  # noqa: PLR0913 - one option a member of the silence
     client: Annotated[str | None, typer.Option(metavar="CLIENT_ID", help="Only alerts about this client.")] = None,
     node: Annotated[str | None, typer.Option(metavar="NODE_ID", help="Only alerts about this node and its clients.")] = None,
     reason: _Reason = "",
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Tell nobody of alerts for a while; all that is given must fit. Prints the silence's id."""
     silence_id = str(uuid.uuid4())
     members = {"rule": rule, "client_id": client, "node_id": node, "reason": reason or None}
     if rule is client is node is None:
         raise typer.BadParameter("name a --rule, a --client or a --node")
-    _order(silence_id, "alert.silence", {**members, "duration_ms": duration}, _bootstrap(data, kafka), actor)
+    _order(silence_id, "alert.silence", {**members, "duration_ms": duration}, broker_of(data, kafka), actor)
     typer.echo(silence_id)
 
 
@@ -84,21 +79,21 @@ def silence(  # noqa: PLR0913 - one option a member of the silence
 def unsilence(
     silence_id: Annotated[str, typer.Argument(metavar="SILENCE_ID")],
     reason: _Reason = "",
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """End a silence now. Alerts that stand and were kept back are told."""
-    _order(silence_id, "alert.unsilence", {"reason": reason or None}, _bootstrap(data, kafka), actor)
+    _order(silence_id, "alert.unsilence", {"reason": reason or None}, broker_of(data, kafka), actor)
     typer.echo(f"alert.unsilence {silence_id}: done", err=True)
 
 
 @alerts_app.command()
-def silences(data: _Data = None, kafka: _Kafka = None) -> None:
+def silences(data: Data = None, kafka: Kafka = None) -> None:
     """List the silences that hold or will."""
     from infra.alert_list import read_silences, silence_table
 
-    for line in silence_table(asyncio.run(read_silences(_bootstrap(data, kafka)))):
+    for line in silence_table(asyncio.run(read_silences(broker_of(data, kafka)))):
         typer.echo(line)
 
 
@@ -124,12 +119,6 @@ def show(
 
     for line in rule_table(read(file)):
         typer.echo(line)
-
-
-def _bootstrap(data: Path | None, kafka: str | None) -> str:
-    from infra.administration import bootstrap_of
-
-    return bootstrap_of(InfraSettings.load(data_dir=data, kafka=kafka))
 
 
 def _order(subject: str, action: str, body: dict[str, Any], bootstrap: str, actor: str | None) -> None:

@@ -9,16 +9,13 @@ from typing import Annotated
 
 import typer
 
+from infra.options import Data, Kafka
 from infra.settings import InfraSettings
 
 audit_app = typer.Typer(help="Verify, export and list what seals the audit log.", no_args_is_help=True)
 
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
 _ClickHouse = Annotated[
     str | None, typer.Option("--clickhouse", metavar="DSN", help="The server (VIWORKS_CLICKHOUSE); default: the SQL port.")
-]
-_Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
 ]
 
 
@@ -29,9 +26,9 @@ def verify(
     checkpoints: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A further copy that was kept elsewhere; may be repeated.")
     ] = None,
-    data: _Data = None,
+    data: Data = None,
     clickhouse: _ClickHouse = None,
-    kafka: _Kafka = None,
+    kafka: Kafka = None,
 ) -> None:
     """Check every record, the chain, every checkpoint, and that nothing is missing. Exit status 1 where one is wrong."""
     from infra import audit_log
@@ -54,9 +51,9 @@ def verify(
 def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that is empty or does not exist.")],
     form: Annotated[str, typer.Option("--format", metavar="parquet|ndjson")] = "parquet",
-    data: _Data = None,
+    data: Data = None,
     clickhouse: _ClickHouse = None,
-    kafka: _Kafka = None,
+    kafka: Kafka = None,
 ) -> None:
     """Write records, all copies of the checkpoints and the public keys, for `viworks audit verify --from DIR` anywhere."""
     from infra import audit_log
@@ -72,7 +69,7 @@ def export(
 def list_checkpoints(
     last: Annotated[int, typer.Option(min=1, metavar="N", help="How many of the newest.")] = 10,
     note: Annotated[bool, typer.Option("--note", help="The newest as it was signed, to be kept elsewhere.")] = False,
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """List the newest checkpoints of the file `audit/checkpoints.jsonl`; whether they are genuine says `verify`."""
     from infra import audit_log

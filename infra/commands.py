@@ -16,6 +16,7 @@ from infra.delivery_commands import receivers_app
 from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
+from infra.options import Data
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.replay_commands import replay
@@ -48,7 +49,6 @@ app.command()(verify)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
 
 
 def run() -> int:
@@ -68,7 +68,7 @@ def run() -> int:
 @app.command()
 def up(
     demo: Annotated[int | None, typer.Option(min=0, help="Run this many simulated clients too.")] = None,
-    data: _Data = None,
+    data: Data = None,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Use this broker, not the embedded one.")] = None,
     clickhouse: Annotated[str | None, typer.Option(metavar="DSN", help="Use this server, not the embedded one.")] = None,
 ) -> None:
@@ -91,7 +91,7 @@ def run_command(part: Annotated[str, typer.Argument(metavar="|".join(ENTRIES))])
 
 
 @app.command()
-def status(data: _Data = None) -> None:
+def status(data: Data = None) -> None:
     """Show where everything is, while `up` runs."""
     from infra import run_file
     from infra.data_lock import holder
@@ -109,13 +109,13 @@ def status(data: _Data = None) -> None:
 
 
 @demo_app.command(name="stop")
-def stop_client(client_id: _ClientId, data: _Data = None) -> None:
+def stop_client(client_id: _ClientId, data: Data = None) -> None:
     """Silence a simulated client, as if its machine were switched off."""
     _marker(client_id, data).touch()
 
 
 @demo_app.command(name="start")
-def start_client(client_id: _ClientId, data: _Data = None) -> None:
+def start_client(client_id: _ClientId, data: Data = None) -> None:
     """Let a silenced client speak again."""
     _marker(client_id, data).unlink(missing_ok=True)
 

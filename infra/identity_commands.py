@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.options import Actor, Data, Kafka, broker_of
 from infra.settings import InfraSettings
 from schemas import enrolment_tokens
 from schemas.commands import EVERYBODY
@@ -18,20 +19,15 @@ keys_app = typer.Typer(help="The server's own keys.", no_args_is_help=True)
 
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID")]
 _Reason = Annotated[str, typer.Option(help="For the audit.")]
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
-_Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
-]
-_Actor = Annotated[str | None, typer.Option("--actor", help="Who gives the order; default: your user name.")]
 
 
 def enroll(
     uses: Annotated[int, typer.Option(min=0, max=10_000, help="For how many clients; 0 for any number.")] = 1,
     hours: Annotated[float, typer.Option(min=0.01, max=8760, help="Until it expires.")] = 24.0,
     label: Annotated[list[str] | None, typer.Option(metavar="NAME[=VALUE]", help="Of its clients; may be repeated.")] = None,
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Make an enrolment token and print it: one line, for a client's X-Enrolment-Token. It is shown only now."""
     token = enrolment_tokens.make()
@@ -47,9 +43,9 @@ def enroll(
 
 def unenroll(
     token_id: Annotated[str, typer.Argument(metavar="TOKEN_ID", help="The middle part of the token.")],
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Revoke an enrolment token; clients that have used it stay."""
     _order(token_id, "enrolment.revoke", {}, data, kafka, actor)
@@ -59,25 +55,23 @@ def unenroll(
 def approve(
     client_id: _ClientId,
     key_id: Annotated[str | None, typer.Option("--key-id", help="Only if it registered this key.")] = None,
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Let a client in that waits (SELECT client_id, key_id FROM viworks.clients WHERE status = 'pending')."""
     _order(client_id, "client.approve", {"key_id": key_id}, data, kafka, actor)
 
 
 @clients_app.command()
-def revoke(
-    client_id: _ClientId, reason: _Reason = "", data: _Data = None, kafka: _Kafka = None, actor: _Actor = None
-) -> None:
+def revoke(client_id: _ClientId, reason: _Reason = "", data: Data = None, kafka: Kafka = None, actor: Actor = None) -> None:
     """End a client's API keys and certificates at once; it cannot register until it is reinstated."""
     _order(client_id, "client.revoke", {"reason": reason}, data, kafka, actor)
 
 
 @clients_app.command()
 def reinstate(
-    client_id: _ClientId, reason: _Reason = "", data: _Data = None, kafka: _Kafka = None, actor: _Actor = None
+    client_id: _ClientId, reason: _Reason = "", data: Data = None, kafka: Kafka = None, actor: Actor = None
 ) -> None:
     """Let a revoked client register again, with the key that it had."""
     _order(client_id, "client.reinstate", {"reason": reason}, data, kafka, actor)
@@ -88,9 +82,9 @@ def revoke_keys(
     client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID|--all")] = "",
     everybody: Annotated[bool, typer.Option("--all", help="Of all clients, as far as they exist now.")] = False,
     reason: _Reason = "",
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """End API keys at once. Clients register again by themselves and get new ones."""
     if everybody == bool(client_id):
@@ -106,9 +100,9 @@ def allow_key(
     client_id: _ClientId,
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="16 hex digits, as the conflict's event names it.")],
     reason: _Reason = "",
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Let a client register with another key, as after a device was set up anew."""
     _order(client_id, "client.allow_key", {"key_id": key_id, "reason": reason}, data, kafka, actor)
@@ -117,7 +111,7 @@ def allow_key(
 @keys_app.command(name="rotate-tokens")
 def rotate_tokens(
     delay: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Until it makes API keys.")] = 60.0,
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """Make a new server key for API keys. The former ones go on opening theirs, so nobody has to register again."""
     from infra.key_files import rotate_token_keys
@@ -127,7 +121,7 @@ def rotate_tokens(
 
 
 @keys_app.command(name="rotate-audit")
-def rotate_audit(data: _Data = None) -> None:
+def rotate_audit(data: Data = None) -> None:
     """Make a new key for the audit log's checkpoints. What the former one signed can still be verified."""
     from infra.key_files import rotate_audit_key
 
@@ -136,8 +130,7 @@ def rotate_audit(data: _Data = None) -> None:
 
 
 def _order(subject: str, action: str, body: dict[str, Any], data: Path | None, kafka: str | None, actor: str | None) -> None:
-    from infra.administration import bootstrap_of, carried_out, order, user_name
+    from infra.administration import carried_out, order, user_name
 
-    bootstrap = bootstrap_of(InfraSettings.load(data_dir=data, kafka=kafka))
-    carried_out(asyncio.run(order(bootstrap, subject, action, body, actor or user_name())))
+    carried_out(asyncio.run(order(broker_of(data, kafka), subject, action, body, actor or user_name())))
     typer.echo(f"{action} {subject}: done", err=True)

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from infra.errors import PolicyUnknown
-from infra.settings import InfraSettings
+from infra.options import Actor, Data, Kafka, broker_of
 from schemas.commands import POLICIES
 
 policy_app = typer.Typer(help="Show and change policies.", no_args_is_help=True)
 
 _PolicyId = Annotated[str, typer.Argument(metavar="POLICY_ID", help="Letters, digits, and . _ - inside; up to 64.")]
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
-_Kafka = Annotated[
-    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
-]
-_Actor = Annotated[str | None, typer.Option("--actor", help="Who gives the order; default: your user name.")]
 
 
 @policy_app.command(name="list")
-def list_policies(data: _Data = None, kafka: _Kafka = None) -> None:
+def list_policies(data: Data = None, kafka: Kafka = None) -> None:
     """List the policies; where several apply to a client, the uppermost is in force."""
     from infra.policy_list import as_table, read_policies
 
-    for line in as_table(asyncio.run(read_policies(_bootstrap(data, kafka)))):
+    for line in as_table(asyncio.run(read_policies(broker_of(data, kafka)))):
         typer.echo(line)
 
 
 @policy_app.command()
-def show(policy_id: _PolicyId, data: _Data = None, kafka: _Kafka = None) -> None:
+def show(policy_id: _PolicyId, data: Data = None, kafka: Kafka = None) -> None:
     """Show a policy as JSON."""
     from infra.policy_list import as_json, read_policies
 
-    for policy in asyncio.run(read_policies(_bootstrap(data, kafka))):
+    for policy in asyncio.run(read_policies(broker_of(data, kafka))):
         if policy.policy_id == policy_id:
             typer.echo(as_json(policy))
             return
@@ -68,9 +62,9 @@ def set_policy(  # noqa: PLR0913 - one option a member of the policy
         typer.Option("--gone-after", metavar="SECONDS", help="Gone after this silence, 86400 or more. Default: 30 days."),
     ] = None,
     priority: Annotated[int, typer.Option(help="Decides between equally specific policies; -1000 to 1000.")] = 0,
-    data: _Data = None,
-    kafka: _Kafka = None,
-    actor: _Actor = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    actor: Actor = None,
 ) -> None:
     """Write a policy, new or in place of the one of that id. It applies to clients of which every given member holds."""
     members = {"capability": capability, "node_id": node_id, "label": label}
@@ -83,19 +77,13 @@ def set_policy(  # noqa: PLR0913 - one option a member of the policy
     }
     defaulted = {"reporting": reporting or None, "maintenance_max": maintenance_max, "gone_after": gone_after}
     body |= {name: value for name, value in defaulted.items() if value is not None}
-    _order("policy.set", body, _bootstrap(data, kafka), actor)
+    _order("policy.set", body, broker_of(data, kafka), actor)
 
 
 @policy_app.command()
-def delete(policy_id: _PolicyId, data: _Data = None, kafka: _Kafka = None, actor: _Actor = None) -> None:
+def delete(policy_id: _PolicyId, data: Data = None, kafka: Kafka = None, actor: Actor = None) -> None:
     """Delete a policy; its version stays used."""
-    _order("policy.delete", {"policy_id": policy_id}, _bootstrap(data, kafka), actor)
-
-
-def _bootstrap(data: Path | None, kafka: str | None) -> str:
-    from infra.administration import bootstrap_of
-
-    return bootstrap_of(InfraSettings.load(data_dir=data, kafka=kafka))
+    _order("policy.delete", {"policy_id": policy_id}, broker_of(data, kafka), actor)
 
 
 def _order(action: str, body: dict[str, Any], bootstrap: str, actor: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import NotRunning, SqlRefused
+from infra.options import Data
 from infra.settings import InfraSettings
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ sql_app = typer.Typer(help="Ask the warehouse: a shell, or one statement by -c."
 tokens_app = typer.Typer(help="Who may ask by the SQL port.", no_args_is_help=True)
 sql_app.add_typer(tokens_app, name="tokens")
 
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose token; stands in the audit of each query.")]
 
 
@@ -34,7 +34,7 @@ def sql(
         str | None, typer.Option(metavar="analyst|auditor|admin", help="Ask as a role, with a token of this machine's own.")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="A file that holds the token to use.")] = None,
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """Ask the warehouse: a shell, or one statement by -c."""
     if context.invoked_subcommand is not None:
@@ -99,7 +99,7 @@ def _where(data_dir: Path, role: str | None, token_file: Path | None) -> tuple[s
 def create_token(
     name: _Name,
     role: Annotated[str, typer.Option(metavar="analyst|auditor|admin", help="What it may read.")],
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """Make a token and print it: one line. It is shown only now."""
     from infra.sql_tokens import create
@@ -108,7 +108,7 @@ def create_token(
 
 
 @tokens_app.command(name="list")
-def list_tokens(data: _Data = None) -> None:
+def list_tokens(data: Data = None) -> None:
     """List the tokens by name and role. The first one, of the file sql-token, is an analyst's."""
     from infra.sql_tokens import tokens
 
@@ -118,7 +118,7 @@ def list_tokens(data: _Data = None) -> None:
 
 
 @tokens_app.command(name="revoke")
-def revoke_token(name: _Name, data: _Data = None) -> None:
+def revoke_token(name: _Name, data: Data = None) -> None:
     """End a token at once."""
     from infra.sql_tokens import revoke
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import KeyFileInvalid, NotRunning, RowsFaulty, SqlPortAway
+from infra.options import Data
 from infra.settings import InfraSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ Ask = Callable[[str], Iterator[bytes]]
 
 TABLES = ("registrations", "sessions", "events", "heartbeats")
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400}
-_Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWORKS_DATA_DIR, default .viworks).")]
 
 
 def _moment_ms(text: str) -> int:
@@ -49,7 +49,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option(metavar="FILE", help="The SOC's private key: it opens sealed proofs.")
     ] = None,
     clickhouse: Annotated[str | None, typer.Option(metavar="DSN", help="Ask this server, not the SQL port.")] = None,
-    data: _Data = None,
+    data: Data = None,
 ) -> None:
     """Verify the signatures of rows against the history of keys, and their columns against what was signed.
 
