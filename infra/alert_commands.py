@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,20 +11,20 @@ import typer
 
 from infra.errors import RulesFaulty
 from infra.options import Actor, Data, Kafka, broker_of
+from processors.durations import duration_ms
 
 alerts_app = typer.Typer(help="List, acknowledge and silence alerts.", no_args_is_help=True)
 rules_app = typer.Typer(help="Check and show the rules that alerts come from.", no_args_is_help=True)
 
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 _Reason = Annotated[str, typer.Option(help="For the audit.")]
 
 
 def _duration_ms(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if not found:
+    found = None if text.endswith("ms") else duration_ms(text)
+    if found is None:
         raise typer.BadParameter("a duration is a number and a unit, such as 30m, 2h, 7d")
-    return int(found[1]) * _UNITS_MS[found[2]]
+    return found
 
 
 @alerts_app.command(name="list")

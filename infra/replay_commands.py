@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from infra.errors import BrokerUnreachable, NotRunning, OrderRefused
+from infra.moments import moment_ms
 from infra.settings import InfraSettings
 
 if TYPE_CHECKING:
@@ -63,10 +63,9 @@ def _table(topic: str, table: str | None) -> Table:
 
 def _millis(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
+        return moment_ms(text)
     except ValueError:
         raise OrderRefused("Refused: a time is like 2026-11-24T18:00:00Z.") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
 def _broker(settings: InfraSettings) -> str:

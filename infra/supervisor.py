@@ -20,7 +20,7 @@ from infra.kafka_probe import require_answer
 from infra.keeper import Keeper
 from infra.key_files import ensure_keys
 from infra.part_environment import part_environment
-from infra.pki import PkiFiles, ensure_pki
+from infra.pki import ensure_pki
 from infra.ports import require_free
 from infra.service import Part, PartProcess, Service
 from infra.settings import InfraSettings
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 PARTS = (Part("processors", 1), Part("sink", 1), Part("edge", 1), Part("console", 1))
 DELIVERY = Part("delivery", 1)
 DEMO = Part("demo", 2)
-SIGNER = "processors"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -79,6 +78,7 @@ class Supervisor:
         bootstrap = await self._broker()
         self._addresses = run_file.addresses(settings, bootstrap, keys.sql_token)
         environment = part_environment(settings, bootstrap, keys, pki)
+        # Only the part that signs certificates learns where the authority's key is, and only the sink the audit's.
         own = {"processors": pki.authority_environment(), "sink": keys.audit_environment()}
         self._parts = tuple(
             replace(part, environment={**part.environment, **own.get(part.name, {})}) for part in self._parts
@@ -176,11 +176,6 @@ _LISTENERS = {
 def _wanted(settings: InfraSettings) -> tuple[Part, ...]:
     """Alerts are delivered where a file says to whom; the demo fleet runs where it is asked for."""
     return (*PARTS, *([DELIVERY] if settings.receivers else []), *([DEMO] if settings.demo else []))
-
-
-def _with_authority(part: Part, pki: PkiFiles) -> Part:
-    """Only the part that signs certificates learns where the authority's key is."""
-    return replace(part, environment={**part.environment, **pki.authority_environment()}) if part.name == SIGNER else part
 
 
 def _embedded(settings: InfraSettings) -> EmbeddedKafka:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.errors import KeyFileInvalid, NotRunning, RowsFaulty, SqlPortAway
+from infra.moments import moment_ms
 from infra.options import Data
 from infra.settings import InfraSettings
+from processors.durations import duration_ms
 
 if TYPE_CHECKING:
     from sinks.proof.reading import Choice
@@ -22,18 +23,16 @@ if TYPE_CHECKING:
 Ask = Callable[[str], Iterator[bytes]]
 
 TABLES = ("registrations", "sessions", "events", "heartbeats")
-_UNITS_S = {"m": 60, "h": 3600, "d": 86_400}
 
 
 def _moment_ms(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
-    if found:
-        return time.time_ns() // 1_000_000 - int(found[1]) * _UNITS_S[found[2]] * 1000
+    ago_ms = duration_ms(text) if re.fullmatch(r"[0-9]{1,6}[mhd]", text) else None
+    if ago_ms is not None:
+        return time.time_ns() // 1_000_000 - ago_ms
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        return moment_ms(text)
     except ValueError:
         raise typer.BadParameter("a time is 2026-01-31T12:00 (UTC), or how long ago, such as 30m, 2h, 7d") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp() * 1000)
 
 
 def verify(  # noqa: PLR0913 - one parameter an option

@@ -115,11 +115,6 @@ def never_came(registered_at: int, at_ms: int) -> ClientState:
     return ClientState(OFFLINE, NEVER_CAME, registered_at, 0, 0, at_ms)
 
 
-def is_missing(state: ClientState | None) -> bool:
-    """Whether an offline alert stands for the client."""
-    return state is not None and state.state == OFFLINE and state.reason == MISSED
-
-
 def on_heartbeat(state: ClientState | None, beat: Heartbeat, heard_ms: int) -> tuple[ClientState, bool]:
     """The new state, and whether the change is worth a transition. Of a duplicate the state is the same object.
 

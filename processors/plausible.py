@@ -16,8 +16,8 @@ from typing import Any
 from schemas.errors import CodecError
 from schemas.registry import latest_schema
 
-# 9999-12-31, the last day that a datetime has.
-_LAST_MS = 253_402_214_400_000
+LAST_MS = 253_402_214_400_000
+"""9999-12-31, the last day that a datetime has."""
 _LARGEST_INT = 2**31 - 1
 # Texts are looked at only in values that are large enough to have one that is too long.
 _MOST_CHARACTERS = 2_048
@@ -33,7 +33,7 @@ def require_plausible(name: str, record: Record, size: int) -> None:
     """Raise CodecError for a record of the named schema that is not. ``size`` is of its value, in bytes."""
     longs, ints, floats = _members(name)
     numbers = longs(record)
-    if not (min(numbers) >= 0 and max(numbers) <= _LAST_MS and max(ints(record)) <= _LARGEST_INT):
+    if not (min(numbers) >= 0 and max(numbers) <= LAST_MS and max(ints(record)) <= _LARGEST_INT):
         raise CodecError(f"a {name} with a number that is out of range")
     if not math.isfinite(sum(floats(record))):
         raise CodecError(f"a {name} with a number that is none")

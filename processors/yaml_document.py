@@ -5,17 +5,16 @@ Only plain data are taken: no tags, no anchors and aliases (a few of them can st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
+from processors.durations import duration_ms
+
 _MOST_BYTES = 256 * 1024
 _MOST_DEPTH = 20
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
 
 Scalar = str | int | float | bool | None
 
@@ -60,7 +59,9 @@ def load(path: Path, faults: Faults) -> Value:
         YamlInvalid: the file cannot be read, or is not one document of plain YAML; then nothing else can be told of it.
     """
     try:
-        content = path.read_bytes()
+        # One byte more than allowed, so that a device or a huge file costs no more.
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise YamlInvalid([f"{path}: cannot be read: {error.strerror or type(error).__name__}"]) from None
     if len(content) > _MOST_BYTES:
@@ -176,11 +177,10 @@ class Members:
         value = self.take(name)
         if value is None:
             return None
-        match = _DURATION.fullmatch(value.data) if isinstance(value.data, str) else None
-        if match is None:
+        found = duration_ms(value.data) if isinstance(value.data, str) else None
+        if found is None:
             self._wrong(value, f"{name} is not a duration such as 500ms, 30s, 5m, 2h or 1d")
             return None
-        found = int(match[1]) * _UNITS_MS[match[2]]
         if not least_ms <= found <= most_ms:
             self._wrong(value, f"{name} is not between {least_ms} and {most_ms} ms")
         return found

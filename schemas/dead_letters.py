@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
+
+from schemas.kafka_record import KafkaRecord
 
 TOPIC, PARTITION, OFFSET, ERROR = "topic", "partition", "offset", "error"
 RECEIVER = "receiver"
@@ -10,21 +12,6 @@ OMITTED = "omitted"
 # A record may be as large as Kafka takes one by default, 1 MB. With a letter's headers it would be larger, and what cannot
 # be written would hold up all that comes after it. The record itself stays on its own topic.
 MOST_BYTES, MOST_KEY_BYTES = 1_000_000, 1_024
-
-
-class Source(Protocol):
-    """What is used of a Kafka record."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class Letter(NamedTuple):
@@ -35,7 +22,7 @@ class Letter(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
-def letter(record: Source, error: str) -> Letter:
+def letter(record: KafkaRecord, error: str) -> Letter:
     """The record as it came, under headers that say where it stood and which class of error it led to, never a value.
 
     One that is too large comes without its content, and the header ``omitted`` says how many bytes it had.

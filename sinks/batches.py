@@ -124,6 +124,14 @@ def next_offsets(chunks: Iterable[Chunk]) -> dict[int, int]:
     return {partition: last + 1 for partition, (_, last) in spans_of(chunks).items()}
 
 
+def is_of_a_former_log(partition: int, newest_held: int, log_ends: Mapping[int, int]) -> bool:
+    """Whether a table's newest offset comes from a topic that was made anew since: then it says nothing about the records.
+
+    ``log_ends``: by partition the offset after the newest record in Kafka, as far as it is known.
+    """
+    return newest_held >= log_ends.get(partition, newest_held + 1)
+
+
 def insert_token(batch: bytes) -> str:
     """The name of a batch: its content's hash, so that the same rows of the same places always have the same one."""
     return hashlib.sha256(batch).hexdigest()

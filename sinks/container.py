@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from schemas.codec import HEADER_BYTES, schema_id_of
 from schemas.errors import CodecError
+from schemas.kafka_record import KafkaRecord
 from schemas.registry import schema_by_id
 from sinks.errors import NotADatum
 
@@ -27,23 +28,12 @@ PLACE: list[Any] = [
 ]
 
 
-class Record(Protocol):
+class Record(KafkaRecord, Protocol):
     """What is used of a Kafka record."""
 
     @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
     def timestamp(self) -> int:
         """When Kafka got it, in milliseconds."""
-
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 def schema_id(record: Record) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from sinks.batches import Batch, Chunk, Refused, halves, insert_token, spans_of, without_held
+from sinks.batches import Batch, Chunk, Refused, halves, insert_token, is_of_a_former_log, spans_of, without_held
 from sinks.container import Record, block, container_of_blocks
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, RowsRefused
@@ -111,8 +111,7 @@ class TableWriter:
         self._held_up_to.update(dict.fromkeys(partitions, -1) | held)
 
     def _of_a_former_log(self, partition: int, offset: int, log_ends: Mapping[int, int]) -> bool:
-        """Whether the table's rows come from a topic that was made anew since: then an offset says nothing about them."""
-        if offset < log_ends.get(partition, offset + 1):
+        if not is_of_a_former_log(partition, offset, log_ends):
             return False
         log.error("%s: the table is ahead of partition %d: its topic was made anew", self._table.name, partition)
         return True

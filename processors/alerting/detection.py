@@ -14,17 +14,16 @@ from processors.alerting.blindness import Blindness
 from processors.alerting.desk import Desk
 from processors.alerting.findings import Finding
 from processors.alerting.orders import Answer
-from processors.alerting.rule_view import Engine, Rules
+from processors.alerting.rule_view import Rules
 from processors.alerting.signal_clock import SignalClock
 from processors.alerting.signals import BLIND, Signal
 from processors.alerting.silences import Silences
 from processors.alerts import Alert
+from processors.plausible import LAST_MS
+from processors.rules.engine import CLOCK, Engine
 
 _CLOCK, _BLIND = b"clock", b"blind"
 _CLOCK_EVERY_MS = 5_000
-# 9999-12-31, the last day that a datetime has.
-LAST_MS = 253_402_214_400_000
-_ENGINE_CLOCK = b"rules/clock"
 
 
 class Kept(NamedTuple):
@@ -125,7 +124,7 @@ class Detection:
     def engine_changes(self) -> dict[bytes, bytes | None]:
         """What has to be persisted of the engine, after ``desk_changes``. Where only its clock went on, not each time."""
         self._unsettled |= self._engine.changes()
-        if self._unsettled.keys() == {_ENGINE_CLOCK} and not self._clock_is_due:
+        if self._unsettled.keys() == {CLOCK} and not self._clock_is_due:
             return {}
         changes, self._unsettled = self._unsettled, {}
         return changes

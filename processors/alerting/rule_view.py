@@ -1,12 +1,9 @@
-"""What the alert path asks of rules and of their engine (``processors.rules``)."""
+"""What the desk asks of rules (``processors.rules``)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Protocol
-
-from processors.alerting.findings import Finding
-from processors.alerting.signals import Signal
 
 
 class Mute(Protocol):
@@ -33,16 +30,3 @@ class Rules(Protocol):
 
     def rule(self, rule_id: str, /) -> Rule | None:
         """None for an id that no rule has."""
-
-
-class Engine(Protocol):
-    """What finds: see ``processors.rules.engine``."""
-
-    def observe(self, signal: Signal, /) -> list[Finding]:
-        """Take a signal into account."""
-
-    def advance(self, clock_ms: int, /) -> list[Finding]:
-        """The clock of the signals went on."""
-
-    def changes(self) -> dict[bytes, bytes | None]:
-        """What has to be persisted since the last call."""

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from processors.delivery.alert import RESOLVED, Alert
 from processors.delivery.receivers import Filters
 
-RESEND_S = 60.0
 LASTS_MS = 5 * 60_000
 """How long a firing alert outlives its sender."""
 

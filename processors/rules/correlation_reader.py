@@ -6,8 +6,9 @@ import math
 from typing import NamedTuple
 
 from processors.alerting.signals import SOURCES
+from processors.durations import duration_ms
 from processors.rules.detection_reader import read_selection
-from processors.rules.language import CLIENT, FIELDS, MAX_TIMESPAN_MS, NODE, RULE_ID, Holds, Kind, duration_ms
+from processors.rules.language import CLIENT, FIELDS, MAX_TIMESPAN_MS, NODE, RULE_ID, Holds, Kind
 from processors.rules.model import FLEET, Correlation, Step, Threshold
 from processors.rules.selection import Selection
 from processors.rules.yaml_document import Faults, Members, Node, is_sequence, is_text, number, shown

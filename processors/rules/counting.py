@@ -7,17 +7,19 @@ at once. One finding a window: what lies near a finding belongs to it.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from processors.alerting.findings import Finding
 from processors.alerting.signals import EVENTS
 from processors.rules import life, telling, windows
 from processors.rules.groups import Entry, Found, Group, Stage, in_order_of_time
-from processors.rules.language import DAY_MS, Kind
+from processors.rules.language import Kind
 from processors.rules.model import Rule
 from processors.rules.population import Population
 from processors.rules.selection import predicate
 from processors.rules.watch import Seen, Watch
+from schemas.topics import DAY_MS
 
 MAX_HELD = 100_000
 SPOOLED_MS = DAY_MS
@@ -35,9 +37,9 @@ class WindowWatch(Watch):
         """What the signal counts as: entries by name and number."""
         return [(seen.signal.signal_id, 0)] if self.detects(seen.attributes) else []
 
+    @abstractmethod
     def run(self, group: Group, at: int) -> Sequence[Entry]:
         """The run that the entry at an index completes; empty where it completes none."""
-        raise NotImplementedError
 
     def observe(self, group: Group, seen: Seen) -> list[Finding]:
         """Put the signal into the window, unless the window holds it."""

@@ -20,7 +20,9 @@ from processors.rules.selection import attributes
 from processors.rules.state import Groups
 from processors.rules.watch import Seen, Watch
 
-_GROUP, _CLIENT, _CLOCK = b"rules/group/", b"rules/client/", b"rules/clock"
+CLOCK = b"rules/clock"
+"""The key of the clock in ``changes``, which is there whenever the clock went on."""
+_GROUP, _CLIENT = b"rules/group/", b"rules/client/"
 
 
 class Engine:
@@ -123,7 +125,7 @@ class Engine:
         changed: dict[bytes, bytes | None] = {_GROUP + key: value for key, value in self._groups.changes().items()}
         changed |= {_CLIENT + name.encode(): value for name, value in self._population.changes().items()}
         if self._clock_changed:
-            changed[_CLOCK] = str(self._clock_ms).encode()
+            changed[CLOCK] = str(self._clock_ms).encode()
             self._clock_changed = False
         return changed
 
@@ -140,7 +142,7 @@ class Engine:
                 self._load(key.removeprefix(_GROUP), value)
             elif key.startswith(_CLIENT):
                 self._population.restore(key.removeprefix(_CLIENT).decode(), value)
-            elif key == _CLOCK:
+            elif key == CLOCK:
                 self._clock_ms = int(value)
         self._groups.loaded()
 

@@ -9,15 +9,12 @@ import re
 from enum import StrEnum
 
 from processors.alerting import signals
+from schemas.topics import DAY_MS
 
 MAX_BYTES = 1_000_000
 MAX_RULES = 1_000
 MAX_DEPTH = 12
 
-_SECOND_MS = 1_000
-_UNITS_MS = {"ms": 1, "s": _SECOND_MS, "m": 60 * _SECOND_MS, "h": 3_600 * _SECOND_MS, "d": 86_400 * _SECOND_MS}
-_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
-DAY_MS = _UNITS_MS["d"]
 MAX_TIMESPAN_MS = 30 * DAY_MS
 
 RULE_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -119,17 +116,3 @@ def placeholders(source: str, kind: Kind) -> frozenset[str]:
     """What a summary may name. Fields of one signal only where the rule is about one signal."""
     of_source = PLACEHOLDERS_OF_SOURCE[source] if kind is Kind.MATCH else ()
     return frozenset((*_PLACEHOLDERS, *PLACEHOLDERS_OF_KIND[kind], *of_source))
-
-
-def duration_ms(text: str) -> int | None:
-    """``90s`` and the like in ms; None where it is no duration."""
-    found = _DURATION.fullmatch(text)
-    return int(found[1]) * _UNITS_MS[found[2]] if found else None
-
-
-def shown(span_ms: int) -> str:
-    """A duration as a rule would write it: in the largest unit that leaves a whole number."""
-    for unit in ("d", "h", "m", "s"):
-        if span_ms and span_ms % _UNITS_MS[unit] == 0:
-            return f"{span_ms // _UNITS_MS[unit]}{unit}"
-    return f"{span_ms}ms"

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from processors.alerting.findings import Change, Finding
 from processors.alerting.signals import HEARTBEATS
 from processors.rules.groups import MAX_FOUND, Found, Group, Key, Stage
-from processors.rules.language import DAY_MS, Kind
+from processors.rules.language import Kind
 from processors.rules.model import Rule
+from schemas.topics import DAY_MS
 
 # As long as the topic keeps signals: so long one may come again.
 REMEMBERED_MS = DAY_MS

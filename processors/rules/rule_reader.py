@@ -6,10 +6,11 @@ import re
 
 from processors.rules.correlation_reader import Place, read_correlation, read_duration, read_field_name, read_source
 from processors.rules.detection_reader import ANYTHING, read_selection
-from processors.rules.language import DAY_MS, KEY_WORDS, OF_SIGNAL, RULE_ID, SEVERITIES, Kind, placeholders
+from processors.rules.language import KEY_WORDS, OF_SIGNAL, RULE_ID, SEVERITIES, Kind, placeholders
 from processors.rules.model import Correlation, Hours, Mute, Rule
 from processors.rules.selection import Selection
 from processors.rules.yaml_document import Faults, Members, Node, is_sequence, is_text, items, line_of, shown
+from schemas.topics import DAY_MS
 
 _MATCH_RESOLVE_MS = DAY_MS // 24
 _MAX_TEXT = 300

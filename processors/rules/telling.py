@@ -8,10 +8,12 @@ from typing import Any
 
 from processors.alerting import signals
 from processors.alerting.signals import Signal
+from processors.durations import written
 from processors.rules.groups import Entry, GroupValues, Key
-from processors.rules.language import CLIENT, DAY_MS, NODE, OF_SIGNAL, PLACEHOLDERS_OF_SOURCE, SEVERITIES, shown
+from processors.rules.language import CLIENT, NODE, OF_SIGNAL, PLACEHOLDERS_OF_SOURCE, SEVERITIES
 from processors.rules.life import Candidate
 from processors.rules.model import Rule
+from schemas.topics import DAY_MS
 
 SAMPLE = 20
 _MAX_WORD = 80
@@ -105,8 +107,8 @@ def candidate(
         "client_id": client_id,
         "node_id": node_id,
         "group": ", ".join(f"{name}={value}" for name, value in group.items()),
-        "timespan": shown(rule.correlation.timespan_ms),
-        "for": shown(rule.for_ms),
+        "timespan": written(rule.correlation.timespan_ms),
+        "for": written(rule.for_ms),
     }
     return Candidate(key, *spans, severity, client_id, node_id, _fill(rule.summary, words), evidence)
 

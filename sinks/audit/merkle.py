@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-HASH_BYTES = 32
-
 
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf: SHA-256(0x00 || data)."""

@@ -18,7 +18,7 @@ from schemas.errors import CodecError
 from sinks.audit import rows
 from sinks.audit.chain import Head, Link, chained
 from sinks.audit.sealer import Sealed, Sealer, Sign
-from sinks.batches import Refused, halves, sort_records
+from sinks.batches import Refused, halves, is_of_a_former_log, sort_records
 from sinks.container import Record, schema_id
 from sinks.engine import Engine, Session
 from sinks.errors import AuditError, EngineUnavailable, LogAltered, RowsRefused
@@ -190,8 +190,7 @@ def _once(session: Session, records: Sequence[Record]) -> list[Record]:
 
 
 def _of_a_former_log(head: Head, records: Sequence[Record], log_ends: Mapping[int, int]) -> bool:
-    """Whether the log's end comes from a topic that was made anew since: then its offset says nothing about these."""
-    if not records or head.offset < log_ends.get(records[0].partition, head.offset + 1):
+    if not records or not is_of_a_former_log(records[0].partition, head.offset, log_ends):
         return False
     log.error("the audit log is ahead of its topic, which was made anew")
     return True
