@@ -100,8 +100,10 @@ class FleetPartition:
         before = self._clock.watermark_ms
         self._clock, blind = advance(self._clock, tick, self._limits.clock)
         if blind is not None:
+            # Not the watermark: an edge's last tick may have moved it on from there, over what is proved to have been seen.
             self._blind_until_ms = blind.end_ms
-        if blind is not None or before is None:
+            self._floor_ms = max(self._floor_ms, blind.end_ms)
+        elif before is None:
             self._floor_ms = max(self._floor_ms, self._watermark)
         self._bound()
         self._rota.advance(self._watermark - (self._watermark if before is None else before))

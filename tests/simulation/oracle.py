@@ -87,12 +87,13 @@ class Oracle:
         uptime = beat.uptime or 0.0
         if known and beat.timestamp <= known.sent:
             gain = (uptime - known.uptime) * 1000
-            if gain <= 0 or gain > heard - known.last + 60_000:
+            if heard < known.last or gain <= 0 or gain > heard - known.last + 60_000:
                 return
         last = max(heard, known.last) if known else heard
         interval = beat.interval_ms
-        if known and interval < known.interval and heard - known.last > 2 * interval:
-            interval = known.interval
+        if known and interval < known.interval:
+            apart = max(heard - known.last, abs(beat.timestamp - known.sent))
+            interval = known.interval if apart > 2 * interval else interval
         reason = "heartbeat" if beat.status == "online" else "reported"
         since = last
         if known and known.state == beat.status:
