@@ -398,6 +398,23 @@ def test_a_verdict_of_which_perhaps_nobody_was_told_is_told_after_a_crash() -> N
     assert after.tick(3_400) == []
 
 
+def test_what_is_read_again_before_a_persisted_transition_is_known() -> None:
+    """A crash after the transition was persisted and before the clock was: the log is read again from further back."""
+    before = Fleet()
+    before.tick(0)
+    before.beat(900, uptime=50.0)
+    kept = restored(before)
+    before.tick(1_000)
+    before.beat(1_100, uptime=50.2)
+    before.tick(2_000)
+    before.beat(2_100, "error", uptime=0.1)
+    after = Fleet(restored(before)._replace(checkpoint=kept.checkpoint))
+    after.tick(1_000)
+    assert after.beat(2_200, received=1_900, uptime=50.3) == []
+    after.tick(2_000)
+    assert after.beat(2_300, uptime=0.3) == ["c online heartbeat"]
+
+
 def test_what_was_kept_last_counts_where_it_is_newer() -> None:
     before = Fleet()
     before.tick(0)

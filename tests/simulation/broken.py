@@ -58,7 +58,7 @@ def _follows_the_fastest(clock: PartitionClock, tick: Tick, limits: ClockLimits)
 
 def _keeps_the_clock_first(*arguments: Any) -> Iterator[liveness_steps.Step]:
     found = list(_ordered(*arguments))
-    return iter([*found[-1:], *found[:-1]])
+    return iter([each for each in found if each.checkpoint] + [each for each in found if not each.checkpoint])
 
 
 def _tells_verdicts_first(*arguments: Any) -> Iterator[liveness_steps.Step]:
