@@ -66,6 +66,15 @@ def test_probes_close_it_and_the_next_opening_is_short_again() -> None:
     assert run(breaker, *[FAILURE] * 3, now_ms=1_000).until_ms == 1_500
 
 
+def test_what_was_sent_before_it_opened_neither_closes_it_nor_holds_it_open() -> None:
+    breaker, late = admit(POLICY, Breaker(), 0)
+    assert late is not None
+    opened = run(breaker, *[FAILURE] * 3)
+    half_open, _ = admit(POLICY, opened, 500)
+    for state in (opened, half_open):
+        assert settle(POLICY, state, late, SUCCESS, 500, 0.0) == settle(POLICY, state, late, FAILURE, 500, 0.0) == state
+
+
 class Machine(RuleBasedStateMachine):
     """Requests that are admitted, settled in any order, lost, and late."""
 
@@ -122,5 +131,5 @@ class Machine(RuleBasedStateMachine):
         assert admit(POLICY, self.breaker, later_ms)[1] is not None
 
 
-Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestAnyOrder = Machine.TestCase
