@@ -60,13 +60,12 @@ class Credentials(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 def made(client_id: str, now_ms: int, seed: bytes | None = None) -> Credentials:
     """The credentials of a new client, or of one whose seed is known (``now_ms`` is then 0)."""
-    seed = secrets.token_bytes(KEY_BYTES) if seed is None else seed
-    return Credentials(client_id=client_id, seed=seed, key_since_ms=now_ms, master_key=secrets.token_bytes(KEY_BYTES))
-
-
-def rotating(state: Credentials) -> Credentials:
-    """With a pending key: the one of a rotation whose end is not known, else a new one."""
-    return state if state.pending_seed is not None else replace(state, pending_seed=secrets.token_bytes(KEY_BYTES))
+    return Credentials(
+        client_id=client_id,
+        seed=seed if seed is not None else secrets.token_bytes(KEY_BYTES),
+        key_since_ms=now_ms,
+        master_key=secrets.token_bytes(KEY_BYTES),
+    )
 
 
 def rotated(state: Credentials, api_key: ApiKey, now_ms: int) -> Credentials:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from pathlib import Path
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from viworks.errors import KeyFileError, KeysRolledBack, KeysTampered
 from viworks.identity import Identity, read_plain_key
@@ -132,6 +135,16 @@ class KeyStore:
         """Encryption for other files of the client. The same label gives the same key for as long as the store lives,
         whatever rotations and changes of the protector come between."""
         return DataBox(derived_key(self.state.master_key, label))
+
+    def begin_rotation(self) -> Identity:
+        """The pending key: that of a rotation whose end is not known, else a new one. Raises KeyFileError."""
+        seed = self.state.pending_seed or secrets.token_bytes(credentials.KEY_BYTES)
+        self.save(replace(self.state, pending_seed=seed))
+        return Identity(self.state.client_id, seed)
+
+    def remember_api_key(self, api_key: ApiKey) -> None:
+        """Keep the API key of a registration with the key in force. Raises KeyFileError."""
+        self.save(replace(self.state, api_key=api_key))
 
     def save(self, state: Credentials) -> None:
         """Make ``state`` the store's, on disk first. Raises KeyFileError; the store is then as it was."""
