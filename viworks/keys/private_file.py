@@ -50,8 +50,12 @@ class PrivateFile:
         except OSError as error:
             problem = KeysUnsafe if self.path.is_symlink() else KeyFileError
             raise problem(f"{self.path.name} cannot be opened: {type(error).__name__}") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             self._check(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise KeysUnsafe(f"{self.path.name} is larger than {MAX_BYTES} bytes")
