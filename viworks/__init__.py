@@ -18,8 +18,9 @@ from schemas.messages import (
     SessionType,
 )
 from viworks.client import Client, Device, Metrics
-from viworks.errors import AnswerNotTrusted, ClientError, KeyFileError, Refused, Unreachable
+from viworks.errors import AnswerNotTrusted, ClientError, DataTampered, KeyFileError, Refused, Unreachable
 from viworks.identity import Identity
+from viworks.keys import KeyringProtector, KeyStore, MachineProtector, PassphraseProtector
 from viworks.transport import HttpTransport, Response, Transport
 
 __all__ = [
@@ -28,11 +29,16 @@ __all__ = [
     "ClientConfig",
     "ClientError",
     "ClientStatus",
+    "DataTampered",
     "Device",
     "HttpTransport",
     "Identity",
     "KeyFileError",
+    "KeyStore",
+    "KeyringProtector",
+    "MachineProtector",
     "Metrics",
+    "PassphraseProtector",
     "PolicySet",
     "Refused",
     "RegistrationAnswer",

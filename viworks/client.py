@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -18,11 +19,12 @@ from schemas.privacy import PrivacyMode, truncate_address
 from schemas.sealing import Place, SealingKey
 from viworks.errors import AnswerNotTrusted, Refused
 from viworks.identity import Identity
+from viworks.keys import KeyStore, rotation
+from viworks.keys.certificates import renew_certificate
 from viworks.transport import HttpTransport, Response, Transport
 
 BASE_PATH = "/api/v1"
 _ADDRESSES = ("source_ip", "target_ip")
-INVALID_API_KEY = "urn:viworks:problem:invalid-api-key"
 
 T = TypeVar("T")
 D = TypeVar("D", ClientConfig, PolicySet)
@@ -58,6 +60,7 @@ class Client:
 
     Args:
         base_url: scheme, host and port of the edge.
+        identity: a key store, or an identity that lives as long as the process.
         transport: in place of HTTP to ``base_url``.
         clock: milliseconds since the epoch.
         enrolment_token: what ``viworks enroll`` printed, where the server enrols by invitation.
@@ -67,7 +70,7 @@ class Client:
     def __init__(  # noqa: PLR0913 - keywords with defaults
         self,
         base_url: str,
-        identity: Identity,
+        identity: Identity | KeyStore,
         *,
         device: Device,
         version: str = "1.0.0",
@@ -78,7 +81,7 @@ class Client:
         sealing_key: SealingKey | None = None,
         enrolment_token: str | None = None,
     ) -> None:
-        self.identity = identity
+        self.keys = identity if isinstance(identity, KeyStore) else KeyStore.in_memory(identity)
         self.registration: RegistrationAnswer | None = None
         self._device = device
         self._version = version
@@ -89,6 +92,12 @@ class Client:
         self._sealing_key = sealing_key
         self._enrolment_token = enrolment_token
         self._policy_version = 0
+        self._rotating = asyncio.Lock()
+
+    @property
+    def identity(self) -> Identity:
+        """The client's id and its key in force."""
+        return self.keys.identity
 
     async def __aenter__(self) -> Client:
         return self
@@ -106,10 +115,20 @@ class Client:
         """Register, or register again with the same key, and keep the API key.
 
         Raises:
-            Unreachable, Refused, AnswerNotTrusted.
+            Unreachable, Refused, AnswerNotTrusted, KeyFileError.
         """
-        message = self._registration_message()
-        body, signature = self._sign(message)
+        before = self.registration
+        async with self._rotating:
+            await rotation.settle_rotation(self.keys, self, self._clock)
+        if self.registration is not None and self.registration is not before:
+            return self.registration  # that settled it; at once again it would be a replay
+        answer = await self.register_as(self.identity)
+        self.keys.remember_api_key(rotation.api_key_of(answer))
+        return answer
+
+    async def register_as(self, identity: Identity) -> RegistrationAnswer:
+        """Register with this key; the API key is the caller's to keep. Raises as ``register``."""
+        body, signature = _sign(self._registration_message(identity), identity)
         headers = {"Content-Type": "application/json", "X-Signature": signature}
         if self._enrolment_token is not None:
             headers["X-Enrolment-Token"] = self._enrolment_token
@@ -119,7 +138,19 @@ class Client:
             self._sealing_key = _sealing_key(self.registration.config.sealing_key)
         return self.registration
 
-    def _registration_message(self) -> dict[str, Any]:
+    async def rotate_key(self) -> None:
+        """Replace the Ed25519 key, or finish a rotation that was begun before. See ``viworks.keys.rotation``."""
+        await self._registered()
+        async with self._rotating:
+            await rotation.rotate_key(self.keys, self, self._clock)
+
+    async def renew_certificate(self) -> None:
+        """Replace the TLS key and certificate. See ``viworks.keys.certificates``."""
+        await self._registered()
+        async with self._rotating:
+            await renew_certificate(self.keys, self, self._clock)
+
+    def _registration_message(self, identity: Identity) -> dict[str, Any]:
         timestamp = self._clock()
         device = {
             "os_type": self._device.os_type,
@@ -128,8 +159,8 @@ class Client:
             "hardware_hash": self._device.hardware_hash,
         }
         return {
-            "client_id": self.identity.client_id,
-            "public_key": self.identity.public_key_pem,
+            "client_id": identity.client_id,
+            "public_key": identity.public_key_pem,
             "capabilities": self._capabilities,
             "version": self._version,
             **({} if self._node_id is None else {"node_id": self._node_id}),
@@ -154,7 +185,7 @@ class Client:
                 "encrypted": True,
             },
         }
-        response = await self._post("heartbeat", message)
+        response = await self._authorised_post("heartbeat", message)
         return int(_read(response.body, dict[str, Any]).get("policy_version", 0))
 
     async def report_session(  # noqa: PLR0913 - the message's own members
@@ -186,7 +217,7 @@ class Client:
             "status": status,
             "metadata": metadata,
         }
-        await self._post("sessions", message)
+        await self._authorised_post("sessions", message)
 
     async def report_event(
         self,
@@ -222,7 +253,7 @@ class Client:
                 "encrypted": True,
             },
         }
-        await self._post("events", message)
+        await self._authorised_post("events", message)
         return event_id
 
     async def config(self) -> ClientConfig:
@@ -232,45 +263,48 @@ class Client:
             Unreachable, Refused.
             AnswerNotTrusted: not signed by the server, or older than one that was fetched before.
         """
-        return self._newest(self._trusted(await self._get("config"), ClientConfig))
+        return self._newest(self._trusted(await self._authorised(lambda: self._get("config")), ClientConfig))
 
     async def policies(self) -> PolicySet:
         """Fetch the policies that select this client: the first is in force. Raises as ``config``."""
-        return self._newest(self._trusted(await self._get("policies"), PolicySet))
+        return self._newest(self._trusted(await self._authorised(lambda: self._get("policies")), PolicySet))
 
-    async def _post(self, resource: str, message: Mapping[str, Any]) -> Response:
-        body, signature = self._sign(message)
-        target = f"{BASE_PATH}/clients/{resource}"
-        headers = {"Content-Type": "application/json", "X-Signature": signature}
-        return await self._authorised("POST", target, headers, body)
+    async def post(self, resource: str, message: Mapping[str, Any]) -> Response:
+        """Sign with the key in force and send once. Raises Unreachable, Refused."""
+        body, signature = _sign(message, self.identity)
+        headers = self._headers({"Content-Type": "application/json", "X-Signature": signature})
+        return _accepted(await self._transport.request("POST", f"{BASE_PATH}/clients/{resource}", headers, body))
 
     async def _get(self, resource: str) -> Response:
         target, timestamp = f"{BASE_PATH}/clients/{resource}", str(self._clock())
         signed = signing.get_request_bytes(target, self.identity.client_id, timestamp)
         signature = signing.encode_signature(signing.sign(signed, self.identity.secret_key))
-        return await self._authorised("GET", target, {"X-Signature": signature, "X-Timestamp": timestamp}, None)
+        headers = self._headers({"X-Signature": signature, "X-Timestamp": timestamp})
+        return _accepted(await self._transport.request("GET", target, headers, None))
 
-    async def _authorised(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    async def _authorised_post(self, resource: str, message: Mapping[str, Any]) -> Response:
+        return await self._authorised(lambda: self.post(resource, message))
+
+    async def _authorised(self, send: Callable[[], Awaitable[Response]]) -> Response:
         """Send with the API key; one that the server no longer takes is renewed once by registering again."""
-        registration = await self._registered()
+        await self._registered()
         try:
-            return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
+            return await send()
         except Refused as refusal:
-            if refusal.type != INVALID_API_KEY:
+            if refusal.type != rotation.INVALID_API_KEY:
                 raise
-        registration = await self.register()
-        return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
+        await self.register()
+        return await send()
 
     async def _registered(self) -> RegistrationAnswer:
         return self.registration or await self.register()
 
-    def _headers(self, registration: RegistrationAnswer, headers: Mapping[str, str]) -> dict[str, str]:
-        api_key = registration.api_key
-        return {"Authorization": f"Bearer {api_key}", "X-Client-ID": self.identity.client_id, **headers}
-
-    def _sign(self, message: Mapping[str, Any]) -> tuple[bytes, str]:
-        unsigned = msgspec.json.encode({**message, "signature": ""})
-        return signing.sign_body(unsigned, self.identity.secret_key)
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Read in the moment of signing: a key and its API key change together."""
+        api_key = self.keys.api_key
+        if api_key is None:
+            raise Refused(401, rotation.INVALID_API_KEY, "there is no API key yet", False, None)
+        return {"Authorization": f"Bearer {api_key.text}", "X-Client-ID": self.identity.client_id, **headers}
 
     def _seal(self, value: str, type_: str, message_id: str) -> str:
         if self._sealing_key is None:
@@ -301,6 +335,10 @@ class Client:
             raise AnswerNotTrusted("the server's policies are older than those that it gave before")
         self._policy_version = document.policy_version
         return document
+
+
+def _sign(message: Mapping[str, Any], identity: Identity) -> tuple[bytes, str]:
+    return signing.sign_body(msgspec.json.encode({**message, "signature": ""}), identity.secret_key)
 
 
 def _accepted(response: Response) -> Response:

@@ -2,6 +2,12 @@
 
 ClientError
 ├── KeyFileError         the key file cannot be read or is not one
+│   ├── KeysTampered     its content was changed, or is another client's
+│   ├── KeysRolledBack   it is an older one than was here before
+│   ├── KeysLocked       the passphrase, keyring or machine secret does not open it
+│   ├── KeysUnsafe       it is no file of this user's own
+│   └── KeysInUse        another process has it open
+├── DataTampered         data that were encrypted under a key of the store do not open
 ├── Unreachable          no answer came; the same call may succeed later
 │   ├── CircuitOpen          nothing was sent: the last calls failed, and the next may go after ``retry_after_s``
 │   ├── NameNotResolved      no address of the server's name could be found
@@ -26,6 +32,30 @@ class KeyFileError(ClientError):
 
 class SettingsInvalid(ClientError):
     """What the caller gave cannot be used."""
+
+
+class KeysTampered(KeyFileError):
+    """The key file was changed by somebody without its key, or it is another client's or was another file."""
+
+
+class KeysRolledBack(KeyFileError):
+    """The key file is genuine, but a newer one was here before."""
+
+
+class KeysLocked(KeyFileError):
+    """The passphrase, the keyring's secret or the machine's secret is missing or is not the one of this file."""
+
+
+class KeysUnsafe(KeyFileError):
+    """The path is a link, no regular file, too large, or belongs to another user."""
+
+
+class KeysInUse(KeyFileError):
+    """Another process has the keys open: two that rotate would lose one another's."""
+
+
+class DataTampered(ClientError):
+    """Data that were encrypted under a key of the store were changed, moved to another place, or are another client's."""
 
 
 class Unreachable(ClientError):
