@@ -9,6 +9,11 @@ ClientError
 │   └── KeysInUse        another process has it open
 ├── DataTampered         data that were encrypted under a key of the store do not open
 ├── Unreachable          no answer came; the same call may succeed later
+│   ├── CircuitOpen          nothing was sent: the last calls failed, and the next may go after ``retry_after_s``
+│   ├── NameNotResolved      the server's name has no address
+│   └── CertificateRefused   nothing was sent: the server's certificate is not of the deployment, for its name and in force
+│       └── PinMismatch          nothing was sent: none of the server's keys is pinned
+├── SettingsInvalid      a URL, pin, address or certificate that was given cannot be used
 ├── Refused              the server answered with a problem (RFC 9457); ``retryable`` says whether to try again
 └── AnswerNotTrusted     an answer that is not signed by the server's policy key, or not of the protocol
 """
@@ -48,8 +53,50 @@ class DataTampered(ClientError):
     """Data that were encrypted under a key of the store were changed, moved to another place, or are another client's."""
 
 
+class SettingsInvalid(ClientError):
+    """What the caller gave cannot be used."""
+
+
 class Unreachable(ClientError):
     """No answer came."""
+
+
+class CircuitOpen(Unreachable):
+    """Nothing was sent: the circuit breaker is open. ``retry_after_s`` is when to ask again, in seconds."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("the server has not answered for a while, so it is not asked now")
+        self.retry_after_s = retry_after_s
+
+
+class NameNotResolved(Unreachable):
+    """The server's name has no address."""
+
+
+class CertificateRefused(Unreachable):
+    """The server's certificate is not of the deployment's authority, not for its name, or not in force. Nothing was sent.
+
+    Attributes:
+        host: the name that was asked for.
+        reason: OpenSSL's words, such as ``self-signed certificate``.
+    """
+
+    def __init__(self, host: str, reason: str) -> None:
+        super().__init__(f"the certificate of {host} is refused: {reason}")
+        self.host = host
+        self.reason = reason
+
+
+class PinMismatch(CertificateRefused):
+    """The server's certificate is of the deployment's authority, but none of its chain's keys is pinned. Nothing was sent.
+
+    Attributes:
+        presented: the pins of the keys that were presented, leaf first.
+    """
+
+    def __init__(self, host: str, presented: tuple[str, ...]) -> None:
+        super().__init__(host, "none of its keys is pinned")
+        self.presented = presented
 
 
 class AnswerNotTrusted(ClientError):
