@@ -112,7 +112,7 @@ def settle(
 
     Args:
         fraction: random, evenly spread over [0, 1).
-        at_least_ms: what the server asked to wait; an opening lasts no less.
+        at_least_ms: what the server asked to wait; an opening lasts no less, and up to twice as long, as with ``backoff``.
     """
     if permit.generation != breaker.generation:
         return breaker
@@ -126,7 +126,7 @@ def settle(
     if breaker.state is BreakerState.CLOSED and breaker.failures < policy.failures_to_open:
         return breaker
     ceiling_ms = min(policy.max_open_ms, policy.open_ms << min(breaker.openings, _MOST_DOUBLINGS))
-    open_ms = max(int(ceiling_ms * (1 + fraction) / 2), at_least_ms)
+    open_ms = int(max(ceiling_ms * (1 + fraction) / 2, at_least_ms * (1 + fraction)))
     return _changed(breaker, BreakerState.OPEN, openings=breaker.openings + 1, until_ms=now_ms + open_ms)
 
 

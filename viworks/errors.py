@@ -18,7 +18,8 @@ ClientError
 ├── Forked               a client was used in another process than the one that made it
 ├── Unreachable          no answer came; the same call may succeed later
 │   ├── CircuitOpen          nothing was sent: the last calls failed, and the next may go after ``retry_after_s``
-│   ├── NameNotResolved      the server's name has no address
+│   ├── NameNotResolved      no address of the server's name could be found
+│   │   └── NoSuchName           its name service says that there is none
 │   └── CertificateRefused   nothing was sent: the server's certificate is not of the deployment, for its name and in force
 │       └── PinMismatch          nothing was sent: none of the server's keys is pinned
 ├── SettingsInvalid      a URL, pin, address or certificate that was given cannot be used
@@ -114,7 +115,11 @@ class CircuitOpen(Unreachable):
 
 
 class NameNotResolved(Unreachable):
-    """The server's name has no address."""
+    """No address of the server's name could be found."""
+
+
+class NoSuchName(NameNotResolved):
+    """The name service says that the server's name has no address: no other one is asked."""
 
 
 class CertificateRefused(Unreachable):

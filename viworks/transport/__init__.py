@@ -2,6 +2,23 @@
 
 from viworks.transport.exchange import Response, Transport
 from viworks.transport.http import HttpTransport
+from viworks.transport.pins import Pins
+from viworks.transport.resolution import PinnedAddresses, Resolver, SystemResolver
 from viworks.transport.retrying import Circuit, RetryingTransport, RetryPolicy
+from viworks.transport.tls import CertificateFiles, ClientCertificate, TlsSettings
 
-__all__ = ["Circuit", "HttpTransport", "Response", "RetryPolicy", "RetryingTransport", "Transport"]
+__all__ = [
+    "CertificateFiles",
+    "Circuit",
+    "ClientCertificate",
+    "HttpTransport",
+    "PinnedAddresses",
+    "Pins",
+    "Resolver",
+    "Response",
+    "RetryPolicy",
+    "RetryingTransport",
+    "SystemResolver",
+    "TlsSettings",
+    "Transport",
+]
