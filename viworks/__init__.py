@@ -17,7 +17,8 @@ from schemas.messages import (
     SessionStatus,
     SessionType,
 )
-from viworks.client import Client, Device, Metrics
+from viworks.client import Client
+from viworks.drafts import Device, Metrics
 from viworks.errors import (
     AnswerNotTrusted,
     ClientError,

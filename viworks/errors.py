@@ -25,6 +25,8 @@ ClientError
 ├── SettingsInvalid      a URL, pin, address or certificate that was given cannot be used
 ├── Refused              the server answered with a problem (RFC 9457); ``retryable`` says whether to try again
 └── AnswerNotTrusted     an answer that is not signed by the server's policy key, or not of the protocol
+    ├── SignatureWrong       it is not signed by the server's policy key
+    └── DocumentOlder        it is signed, but older than one that was given before
 """
 
 from __future__ import annotations
@@ -150,6 +152,14 @@ class PinMismatch(CertificateRefused):
 
 class AnswerNotTrusted(ClientError):
     """An answer whose signature does not verify, or that is not of the protocol."""
+
+
+class SignatureWrong(AnswerNotTrusted):
+    """A document that is not signed by the server's policy key."""
+
+
+class DocumentOlder(AnswerNotTrusted):
+    """A signed document that is older than one that was verified before."""
 
 
 class Refused(ClientError):

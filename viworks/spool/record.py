@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 Kind = Literal["events", "sessions"]
 """As the lines of ``POST /clients/batch`` name it."""
@@ -41,6 +42,10 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def rank(self) -> Rank:
         return Rank[self.message["severity"].upper()] if self.kind == "events" else Rank.LOW
+
+    def with_message(self, message: dict[str, Any], sealed_for: str | None = None) -> Record:
+        """The same with another message in it; sealed for the same key unless another is named."""
+        return replace(self, message=message, sealed_for=sealed_for or self.sealed_for)
 
     def encoded(self) -> bytes:
         return msgspec.json.encode(self)
