@@ -17,6 +17,7 @@ from schemas.messages import (
     SessionStatus,
     SessionType,
 )
+from viworks.blocking import BlockingClient, BlockingSession
 from viworks.client import Client
 from viworks.drafts import Device, Metrics
 from viworks.errors import (
@@ -35,10 +36,17 @@ from viworks.errors import (
     Unreachable,
 )
 from viworks.identity import Identity
-from viworks.transport import HttpTransport, Response, Transport
+from viworks.keys import KeyProtector, KeyringProtector, KeyStore, MachineProtector, PassphraseProtector
+from viworks.session import SessionReporting
+from viworks.spool import Bounds, Spool
+from viworks.timing import Timing
+from viworks.transport import HttpTransport, Pins, Response, RetryPolicy, TlsSettings, Transport
 
 __all__ = [
     "AnswerNotTrusted",
+    "BlockingClient",
+    "BlockingSession",
+    "Bounds",
     "Client",
     "ClientConfig",
     "ClientError",
@@ -48,22 +56,33 @@ __all__ = [
     "HttpTransport",
     "Identity",
     "KeyFileError",
+    "KeyProtector",
+    "KeyStore",
+    "KeyringProtector",
+    "MachineProtector",
     "MessageInvalid",
     "Metrics",
     "NoKeyStore",
     "NotApproved",
+    "PassphraseProtector",
+    "Pins",
     "PolicySet",
     "Refused",
     "RegistrationAnswer",
     "Response",
+    "RetryPolicy",
     "SecurityEventType",
     "SecuritySeverity",
+    "SessionReporting",
     "SessionStatus",
     "SessionType",
+    "Spool",
     "SpoolError",
     "SpoolFailed",
     "SpoolFull",
     "SpoolInUse",
+    "Timing",
+    "TlsSettings",
     "Transport",
     "Unreachable",
 ]

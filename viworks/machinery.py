@@ -15,7 +15,6 @@ from viworks.drafts import Draft, Installation
 from viworks.errors import Refused, Unreachable
 from viworks.findings import Finding, FindingKind
 from viworks.keys import KeyStore
-from viworks.keys.certificates import renew_certificate, renewal_due_ms
 from viworks.keys.rotation import rotate_key, settle_rotation
 from viworks.local_mode import Memory
 from viworks.reporting import Reporting, finding_of
@@ -157,6 +156,8 @@ class Machinery:
 
     async def renew(self) -> None:
         """A new TLS key and certificate. Raises as ``renew_certificate`` of ``viworks.keys``."""
+        from viworks.keys.certificates import renew_certificate  # X.509 is slow to import
+
         await self.registered()
         try:
             await renew_certificate(self._keys, self.link, self.link.clock)
@@ -172,6 +173,8 @@ class Machinery:
 
     def renewal_is_due(self, jitter: float) -> bool:
         """Whether the certificate is at two thirds of its life and a part of the last third, ``jitter`` (0 to 1)."""
+        from viworks.keys.certificates import renewal_due_ms
+
         pair = self._keys.tls
         return pair is not None and self.link.clock() >= renewal_due_ms(pair.chain_pem, jitter)
 

@@ -20,7 +20,6 @@ from viworks.drafts import Draft, Installation
 from viworks.errors import NotApproved, Refused
 from viworks.identity import Identity
 from viworks.keys import ApiKey, KeyStore
-from viworks.keys.certificates import accept_certificate, certificate_request
 from viworks.keys.rotation import settle_rotation
 from viworks.protection import Protection
 from viworks.server_clock import date_ms, offset_ms
@@ -86,6 +85,8 @@ class ServerLink:
         answer = await self.register_as(self._keys.identity)
         api_key = ApiKey(text=answer.api_key, expires_at_ms=answer.expires_at)
         if isinstance(answer.certificate, str) and self._keys.state.pending_tls_key is not None:
+            from viworks.keys.certificates import accept_certificate  # X.509 is slow to import
+
             accept_certificate(self._keys, answer)
         else:
             self._keys.remember_api_key(api_key)
@@ -155,7 +156,7 @@ class ServerLink:
 
     async def _register_once(self, identity: Identity) -> RegistrationAnswer:
         now_ms = self._last_registration_ms = max(self.clock(), self._last_registration_ms + 1)
-        csr = certificate_request(self._keys) if self._wants_certificate else None
+        csr = self._certificate_request() if self._wants_certificate else None
         draft = drafts.registration(self._installation, identity.public_key_pem, now_ms, csr)
         headers, body = _post_of(self.protection.sealed("registration", draft))(identity)
         if self._enrolment_token is not None:
@@ -166,6 +167,11 @@ class ServerLink:
             answers.read(response.body, RegistrationPending)
             raise NotApproved("the registration waits for an administrator's approval")
         return answers.read(response.body, RegistrationAnswer)
+
+    def _certificate_request(self) -> str:
+        from viworks.keys.certificates import certificate_request
+
+        return certificate_request(self._keys)
 
     async def _authorised(self, method: str, resource: str, make: Making) -> Response:
         """Send with the API key; one that the server no longer takes is renewed once."""
