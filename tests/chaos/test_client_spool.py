@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
+import os
 import random
+import signal
 import sys
 import time
 import uuid
@@ -28,8 +29,7 @@ from tests.sinks.sink_process import SinkProcess
 
 CLIENT_ID = "spool-chaos"
 SEED = 7
-SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(["tests.chaos.spool_client"])
+ROOT = Path(__file__).parents[2]
 
 
 class Size(NamedTuple):
@@ -61,8 +61,9 @@ async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, capsys
         began_s, enough = time.monotonic(), asyncio.Event()
         havoc = asyncio.create_task(wreak(server, size.pause_s, killed, enough))
         try:
-            for _ in range(size.lives):
-                await one_life(own, server.url, chance, killed)
+            async with nursery(own, server.url) as mother:
+                for _ in range(size.lives):
+                    await one_life(mother, chance, killed)
         finally:
             enough.set()
             await havoc
@@ -77,6 +78,7 @@ async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, capsys
             f"\nkilled in {lived_s:.0f} s: {told}; {len(accepted)} events accepted, {len(found)} in SQL: "
             f"{len(missing)} lost, {sum(found.values()) - len(found)} doubled\n"
         )
+    assert len(accepted) > size.lives
     assert left == 0
     assert missing == set()
     assert set(found.values()) == {1}
@@ -120,20 +122,40 @@ async def register(own: Path, server: Server) -> None:
         await client.register()
 
 
-async def one_life(own: Path, url: str, chance: random.Random, killed: Counter[str]) -> None:
+@contextlib.asynccontextmanager
+async def nursery(own: Path, url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Where clients are born."""
+    command = [sys.executable, "-m", "tests.chaos.spool_client", str(own), url, CLIENT_ID]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def one_life(mother: asyncio.subprocess.Process, chance: random.Random, killed: Counter[str]) -> None:
     """To ``kill -9`` at a random moment: of its start, or of what it does once it runs."""
-    awake, wakes = SPAWN.Pipe(duplex=False)
-    process = SPAWN.Process(target=spool_client.live, args=(own, url, CLIENT_ID, chance.getrandbits(32), wakes), daemon=True)
-    process.start()
-    wakes.close()
+    assert mother.stdin
+    mother.stdin.write(f"{chance.getrandbits(32)}\n".encode())
+    pid = int(await _said(mother, "born"))
     if chance.random() > 0.2:
-        assert await asyncio.to_thread(awake.poll, 60), "the client starts"
+        await _said(mother, "awake")
     await asyncio.sleep(chance.choice((0.05, 0.3, 0.8)) * chance.random())
-    assert process.is_alive(), "the client ended by itself"
-    process.kill()
-    await asyncio.to_thread(process.join)
-    awake.close()
+    os.kill(pid, signal.SIGKILL)
+    assert await _said(mother, "dead") == "-9", "the client ended by itself"
     killed["client"] += 1
+
+
+async def _said(mother: asyncio.subprocess.Process, word: str) -> str:
+    """What follows the word on the next line that begins with it."""
+    assert mother.stdout
+    while True:
+        line = (await asyncio.wait_for(mother.stdout.readline(), 60)).decode().split()
+        assert line, "the clients' mother ended"
+        if line[0] == word:
+            return line[-1]
 
 
 async def wreak(server: Server, pause_s: float, killed: Counter[str], enough: asyncio.Event) -> None:
