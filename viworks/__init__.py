@@ -23,6 +23,7 @@ from viworks.drafts import Device, Metrics
 from viworks.errors import (
     AnswerNotTrusted,
     ClientError,
+    DataTampered,
     Forked,
     KeyFileError,
     MessageInvalid,
@@ -51,6 +52,7 @@ __all__ = [
     "ClientConfig",
     "ClientError",
     "ClientStatus",
+    "DataTampered",
     "Device",
     "Forked",
     "HttpTransport",

@@ -112,13 +112,18 @@ class Machinery:
 
     async def registered(self) -> RegistrationAnswer:
         """The registration; made where there is none. A rotation of the key whose end is not known is settled first."""
-        if self.link.registration is None and self._keys.pending_identity is not None:
-            await self._answered(settle_rotation(self._keys, self.link, self.link.clock))
+        if self.link.registration is None:
+            await self._settle_rotation()
         return await self._answered(self.link.registered())
 
     async def register(self) -> RegistrationAnswer:
         """Register anew. Raises Unreachable, Refused, AnswerNotTrusted, NotApproved."""
-        answer = await self._answered(self.link.register())
+        before = self.link.registration
+        await self._settle_rotation()
+        answer = self.link.registration
+        if answer is None or answer is before:  # else that has settled it, and at once again it would be a replay
+            async with self.link.changing_keys:
+                answer = await self._answered(self.link.register())
         await self._save()
         return answer
 
@@ -146,12 +151,8 @@ class Machinery:
     async def rotate(self) -> None:
         """A new key. Raises as ``rotate_key`` of ``viworks.keys``."""
         await self.registered()
-        try:
-            await rotate_key(self._keys, self.link, self.link.clock)
-        except Refused as refusal:
-            if refusal.type != answers.REQUEST_REPLAYED:
-                raise
-            await rotate_key(self._keys, self.link, self.link.clock)
+        async with self.link.changing_keys:
+            await self._once_more(lambda: rotate_key(self._keys, self.link, self.link.clock))
         self.link.rotation_due = False
 
     async def renew(self) -> None:
@@ -159,12 +160,8 @@ class Machinery:
         from viworks.keys.certificates import renew_certificate  # X.509 is slow to import
 
         await self.registered()
-        try:
-            await renew_certificate(self._keys, self.link, self.link.clock)
-        except Refused as refusal:
-            if refusal.type != answers.REQUEST_REPLAYED:
-                raise
-            await renew_certificate(self._keys, self.link, self.link.clock)
+        async with self.link.changing_keys:
+            await self._once_more(lambda: renew_certificate(self._keys, self.link, self.link.clock))
 
     def rotation_is_due(self) -> bool:
         """Whether the server or a policy asks for a new key."""
@@ -195,6 +192,20 @@ class Machinery:
             await self.link.close()
             if self.desk is not None:
                 await self.desk.close()
+
+    async def _settle_rotation(self) -> None:
+        if self._keys.pending_identity is not None:
+            async with self.link.changing_keys:
+                await self._answered(settle_rotation(self._keys, self.link, self.link.clock))
+
+    async def _once_more(self, request: Callable[[], Awaitable[None]]) -> None:
+        """A request that counts once is made anew where the server had seen one of the same time."""
+        try:
+            await self._answered(request())
+        except Refused as refusal:
+            if refusal.type != answers.REQUEST_REPLAYED:
+                raise
+            await self._answered(request())
 
     async def _save(self) -> None:
         desk, unsaved = self.desk, self.standing.unsaved

@@ -44,6 +44,7 @@ class ServerLink:
         protection: how registrations are protected.
         skew_ms: what is to be added to the machine's time; ``heard_time`` says whether the server has told its own.
         rotation_due: whether the server has asked for a new key.
+        changing_keys: held by whoever changes the key or its API key: two would undo one another's.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ServerLink:
         self._enrolment_token = enrolment_token
         self._wants_certificate = wants_certificate
         self._on_registered = on_registered
-        self._registering = asyncio.Lock()
+        self.changing_keys = asyncio.Lock()
         self._renewals, self._not_before_ms = Backoff(), 0
         self._last_registration_ms = 0
 
@@ -96,7 +97,7 @@ class ServerLink:
         """What the last registration said; registers where there was none. Raises as ``register``."""
         if self.registration is not None and self._keys.api_key is not None:
             return self.registration
-        async with self._registering:
+        async with self.changing_keys:
             if self.registration is not None and self._keys.api_key is not None:
                 return self.registration
             return await self.register()
@@ -198,7 +199,7 @@ class ServerLink:
         return answers.accepted(response)
 
     async def _renew(self, refused: ApiKey | None, refusal: Refused) -> None:
-        async with self._registering:
+        async with self.changing_keys:
             if self._keys.api_key != refused:
                 return  # somebody else has renewed it meanwhile
             now_ms = self._timing.monotonic_ms()
