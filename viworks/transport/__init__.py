@@ -5,6 +5,7 @@ from viworks.transport.http import HttpTransport
 from viworks.transport.pins import Pins
 from viworks.transport.resolution import PinnedAddresses, Resolver, SystemResolver
 from viworks.transport.retrying import Circuit, RetryingTransport, RetryPolicy
+from viworks.transport.shape import TrafficShape
 from viworks.transport.tls import CertificateFiles, ClientCertificate, TlsSettings
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "RetryingTransport",
     "SystemResolver",
     "TlsSettings",
+    "TrafficShape",
     "Transport",
 ]

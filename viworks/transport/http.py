@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from viworks.errors import SettingsInvalid, Unreachable
+from viworks.timing import Timing
 from viworks.transport.connection import Connection, ConnectionEnded, Origin, connect
 from viworks.transport.exchange import Response
 from viworks.transport.resolution import Resolver, SystemResolver, is_address
+from viworks.transport.shape import TrafficShape, padded, with_length
 from viworks.transport.tls import Contexts, TlsSettings
 
 # The edge closes what is idle for 75 s: a connection that is closed just then would cost a second attempt.
@@ -27,6 +29,7 @@ class HttpTransport:
         resolver: how the name is resolved; by the system by default.
         timeout_s: of a request as a whole, connecting included.
         max_connections: kept at most; further requests wait, and their time counts.
+        shape: padding and jitter against traffic analysis; none by default.
 
     Raises:
         SettingsInvalid: the URL or the TLS settings cannot be used.
@@ -40,11 +43,15 @@ class HttpTransport:
         resolver: Resolver | None = None,
         timeout_s: float = 15.0,
         max_connections: int = 4,
+        shape: TrafficShape | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self.origin = origin_of(base_url)
         self._contexts = Contexts(tls or TlsSettings()) if self.origin.secure else None
         self._resolver = resolver or SystemResolver()
         self._timeout_s = timeout_s
+        self._shape = shape or TrafficShape(padded=False)
+        self._timing = timing or Timing()
         self._places = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
         self._closed = False
@@ -56,9 +63,10 @@ class HttpTransport:
             Unreachable: no answer within the time; its subclasses say where nothing was sent.
             ValueError: the request itself is not of HTTP.
         """
-        fields = [("Host", self.origin.authority), *headers.items()]
-        if body is not None:
-            fields.append(("Content-Length", str(len(body))))
+        named = {"Host": self.origin.authority, **headers}
+        fields, body = padded(method, target, named, body) if self._shape.padded else (with_length(named, body), body)
+        if self._shape.jitter_ms:
+            await self._timing.sleep(self._shape.delay_s(self._timing.fraction))
         try:
             async with asyncio.timeout(self._timeout_s), self._places:
                 return await self._exchange(method, target, fields, body)
