@@ -17,36 +17,74 @@ from schemas.messages import (
     SessionStatus,
     SessionType,
 )
-from viworks.client import Client, Device, Metrics
-from viworks.errors import AnswerNotTrusted, ClientError, DataTampered, KeyFileError, Refused, Unreachable
+from viworks.blocking import BlockingClient, BlockingSession
+from viworks.client import Client
+from viworks.drafts import Device, Metrics
+from viworks.errors import (
+    AnswerNotTrusted,
+    ClientError,
+    DataTampered,
+    Forked,
+    KeyFileError,
+    MessageInvalid,
+    NoKeyStore,
+    NotApproved,
+    Refused,
+    SpoolError,
+    SpoolFailed,
+    SpoolFull,
+    SpoolInUse,
+    Unreachable,
+)
 from viworks.identity import Identity
-from viworks.keys import KeyringProtector, KeyStore, MachineProtector, PassphraseProtector
-from viworks.transport import HttpTransport, Response, Transport
+from viworks.keys import KeyProtector, KeyringProtector, KeyStore, MachineProtector, PassphraseProtector
+from viworks.session import SessionReporting
+from viworks.spool import Bounds, Spool
+from viworks.timing import Timing
+from viworks.transport import HttpTransport, Pins, Response, RetryPolicy, TlsSettings, Transport
 
 __all__ = [
     "AnswerNotTrusted",
+    "BlockingClient",
+    "BlockingSession",
+    "Bounds",
     "Client",
     "ClientConfig",
     "ClientError",
     "ClientStatus",
     "DataTampered",
     "Device",
+    "Forked",
     "HttpTransport",
     "Identity",
     "KeyFileError",
+    "KeyProtector",
     "KeyStore",
     "KeyringProtector",
     "MachineProtector",
+    "MessageInvalid",
     "Metrics",
+    "NoKeyStore",
+    "NotApproved",
     "PassphraseProtector",
+    "Pins",
     "PolicySet",
     "Refused",
     "RegistrationAnswer",
     "Response",
+    "RetryPolicy",
     "SecurityEventType",
     "SecuritySeverity",
+    "SessionReporting",
     "SessionStatus",
     "SessionType",
+    "Spool",
+    "SpoolError",
+    "SpoolFailed",
+    "SpoolFull",
+    "SpoolInUse",
+    "Timing",
+    "TlsSettings",
     "Transport",
     "Unreachable",
 ]
