@@ -43,8 +43,8 @@ _INSERT_SETTINGS: dict[str, Any] = {
 class Session(Protocol):
     """One connection. Not to be used by two threads at once."""
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
-        """Insert a container, once for each ``token``. Raises EngineUnavailable, RowsRefused."""
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str) -> None:
+        """Insert a container, given in pieces, once for each ``token``. Raises EngineUnavailable, RowsRefused."""
 
     def rows(self, sql: str) -> Sequence[Sequence[Any]]:
         """The result of a query. Raises EngineUnavailable."""
@@ -100,10 +100,10 @@ class _Session:
 class ServerSession(_Session):
     """A connection to a server."""
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         try:
-            self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
+            self._client.raw_insert(table, insert_block=b"".join(container), fmt="Avro", settings=settings)
         except (ClickHouseError, OSError) as error:
             raise _translated(error) from None
 
@@ -115,11 +115,12 @@ class EmbeddedSession(_Session):
     a file without a name instead.
     """
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with _unnamed_file() as file:
-            file.write(container)
+            for piece in container:
+                file.write(piece)
             file.seek(0)
             source = f"/dev/fd/{file.fileno()}"
             try:

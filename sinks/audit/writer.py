@@ -121,7 +121,7 @@ class AuditWriter:
         links = list(chained(self._known_head(), records))
         batch = rows.container_of_links(self._table.topic.name, records[0].partition, schema, links)
         try:
-            session.insert_avro(self._table.qualified, batch, f"audit-{links[0].position}")
+            session.insert_avro(self._table.qualified, [batch], f"audit-{links[0].position}")
         except RowsRefused as error:
             if len(records) == 1:
                 return [Refused(records[0], f"{type(error).__name__}:{error.code}")]
@@ -136,7 +136,7 @@ class AuditWriter:
         if found == before:
             # The insert's name is taken, and what was inserted under it is gone: it was not this program that removed it.
             log.error("records of the audit log from position %d on were removed and are written again", before.records)
-            session.insert_avro(self._table.qualified, batch, f"audit-{before.records}-{after.chain_hash.hex()}")
+            session.insert_avro(self._table.qualified, [batch], f"audit-{before.records}-{after.chain_hash.hex()}")
             found = rows.newest_head(session)
         if found != after:
             raise EngineUnavailable("another process has written to the audit log")

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ class Counting:
     def session(self) -> Counting:
         return Counting(self._inner.session(), self.inserts)
 
-    def insert_avro(self, table: str, batch: bytes, token: str) -> None:
+    def insert_avro(self, table: str, batch: Sequence[bytes], token: str) -> None:
         self.inserts["probes" if PREFIX in table else "inserts"] += 1
         self._inner.insert_avro(table, batch, token)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from sinks.audit import rows
@@ -157,7 +159,7 @@ def test_an_insert_holds_one_day(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
     inserts: list[int] = []
     insert = EmbeddedSession.insert_avro
 
-    def counted(session: EmbeddedSession, table: str, container: bytes, token: str) -> None:
+    def counted(session: EmbeddedSession, table: str, container: Sequence[bytes], token: str) -> None:
         inserts.append(int(token.removeprefix("audit-")))
         insert(session, table, container, token)
 
