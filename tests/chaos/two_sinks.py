@@ -18,6 +18,12 @@ from tests.deadline import eventually
 from tests.sinks.sink_process import ROOT, SinkProcess
 
 _STORED = "SELECT count() FROM viworks.heartbeats"
+# Rows that are equal collapse when parts are merged, here they do not.
+_WITNESS = (
+    "CREATE TABLE viworks.witness (_topic String, _partition Int32, _offset Int64) ENGINE = MergeTree ORDER BY _offset",
+    "CREATE MATERIALIZED VIEW viworks.witness_feed TO viworks.witness "
+    "AS SELECT _topic, _partition, _offset FROM viworks.heartbeats",
+)
 # A frozen sink is given up after its session timeout, then the other has to join anew and to catch up.
 _TAKEN_OVER_S = 60.0
 
@@ -49,6 +55,8 @@ class TwoSinks(HeartbeatSource):
         for sink in self._sinks.values():
             await sink.start()
         self._client: Client = await asyncio.to_thread(clickhouse_connect.get_client, host="127.0.0.1", port=self._port)
+        for statement in _WITNESS:
+            await asyncio.to_thread(self._client.command, statement)
         return self
 
     async def __aexit__(self, *_: object) -> None:
