@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from schemas.registry import schema_by_id
-from sinks.container import PLACE
 from sinks.engine import Checked, Session
 from sinks.errors import EngineUnavailable, Fenced
 from sinks.tables import DATABASE, Table
@@ -61,10 +60,12 @@ class Claims:
         """Claim anew before the next insert."""
         self._claims.clear()
 
-    def checked(self, session: Session, writer_schema_id: int) -> Checked:
-        """What an insert has to say: that all claims of this writer are still the newest. Raises EngineUnavailable."""
+    def checked(self, session: Session, fields: Iterable[Mapping[str, Any]]) -> Checked:
+        """What an insert of these Avro fields has to say: that all claims of this writer are still the newest.
+
+        Raises EngineUnavailable.
+        """
         self._columns = self._columns or _columns(session, self._table)
-        fields = [*PLACE, *schema_by_id(writer_schema_id).json["fields"]]
         columns = {field["name"]: self._columns[field["name"]] for field in fields if field["name"] in self._columns}
         pairs = ", ".join(f"({partition}, '{claim}')" for partition, claim in self._claims.items())
         newest = _newest(self._table.topic.name, list(self._claims))

@@ -108,9 +108,14 @@ def _starts_of_64(topic: str, partition: int, goes_on: bool) -> list[bytes]:
     return [prefix + bytes((low << 1 | goes_on << 7,)) for low in range(64)]
 
 
+def fields_of(writer_schema_id: int) -> list[Any]:
+    """The fields of a row. Raises schemas.errors.CodecError where no schema has that id."""
+    return [*PLACE, _WIRE_HEADER, *schema_by_id(writer_schema_id).json["fields"]]
+
+
 @cache
 def _header(writer_schema_id: int) -> bytes:
-    return _header_of([*PLACE, _WIRE_HEADER, *schema_by_id(writer_schema_id).json["fields"]])
+    return _header_of(fields_of(writer_schema_id))
 
 
 def _header_of(fields: list[Any]) -> bytes:

@@ -93,8 +93,9 @@ def _prepare(engine: Engine) -> None:
 
 @contextlib.asynccontextmanager
 async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Callable[[], Coroutine[None, None, None]]]:
-    audit = AuditWriter(engine, next(table for table in TABLES if table.topic is AUDIT))
-    writers = [audit if table.topic is AUDIT else _writer(engine, table) for table in TABLES]
+    log_of_audit = next(table for table in TABLES if table.topic is AUDIT)
+    audit = AuditWriter(engine, log_of_audit, _claims(engine, log_of_audit))
+    writers = [audit if table.topic is AUDIT else TableWriter(engine, table, _claims(engine, table)) for table in TABLES]
     dead_letters = DeadLetters(settings.kafka)
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
@@ -105,8 +106,8 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
             await asyncio.to_thread(writer.close)
 
 
-def _writer(engine: Engine, table: Table) -> TableWriter:
-    return TableWriter(engine, table, None if isinstance(engine, EmbeddedEngine) else Claims(table))
+def _claims(engine: Engine, table: Table) -> Claims | None:
+    return None if isinstance(engine, EmbeddedEngine) else Claims(table)
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sinks.batches import Batch, Chunk, Refused, halves, insert_token, is_of_a_former_log, spans_of, without_held
 from sinks.claims import Claims
-from sinks.container import Record, block, container_of_blocks
+from sinks.container import Record, block, container_of_blocks, fields_of
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, Fenced, RowsRefused
 from sinks.sieve import sieve
@@ -95,7 +95,7 @@ class TableWriter:
 
     def _insert(self, session: Session, writer_schema_id: int, blocks: Sequence[bytes]) -> None:
         batch = container_of_blocks(writer_schema_id, blocks)
-        checked = self._claims.checked(session, writer_schema_id) if self._claims else None
+        checked = self._claims.checked(session, fields_of(writer_schema_id)) if self._claims else None
         session.insert_avro(self._table.qualified, batch, insert_token(batch), checked)
 
     def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:

@@ -21,8 +21,8 @@ _STORED = "SELECT count() FROM viworks.heartbeats"
 # Rows that are equal collapse when parts are merged, here they do not.
 _WITNESS = (
     "CREATE TABLE viworks.witness (_topic String, _partition Int32, _offset Int64) ENGINE = MergeTree ORDER BY _offset",
-    "CREATE MATERIALIZED VIEW viworks.witness_feed TO viworks.witness "
-    "AS SELECT _topic, _partition, _offset FROM viworks.heartbeats",
+    """CREATE MATERIALIZED VIEW viworks.witness_feed TO viworks.witness
+    AS SELECT _topic, _partition, _offset FROM viworks.heartbeats""",
 )
 # A frozen sink is given up after its session timeout, then the other has to join anew and to catch up.
 _TAKEN_OVER_S = 60.0

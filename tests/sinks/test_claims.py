@@ -10,7 +10,7 @@ import pytest
 
 from schemas.registry import latest_schema
 from sinks.claims import Claims
-from sinks.container import container
+from sinks.container import container, fields_of
 from sinks.engine import Checked, ServerEngine, Session
 from sinks.errors import EngineUnavailable, Fenced
 from sinks.tables import TABLES
@@ -80,7 +80,7 @@ def test_an_insert_that_runs_is_waited_for(warehouse: Warehouse, server: ServerE
     sent = rows("claims-slow", 4_002, 0, 20)
     former = Claims(EVENTS)
     former.take(session, [4_002])
-    checked = former.checked(session, EVENT)
+    checked = former.checked(session, fields_of(EVENT))
     slow = Checked(checked.columns, f"{checked.condition} AND sleepEachRow(0.05) = 0")
     late = threading.Thread(target=_insert, args=(server, sent[:15], slow))
     late.start()
@@ -99,7 +99,7 @@ def test_a_statement_that_was_long_on_its_way_inserts_nothing(
 ) -> None:
     former = Claims(EVENTS)
     former.take(session, [4_003])
-    checked = former.checked(session, EVENT)
+    checked = former.checked(session, fields_of(EVENT))
     writer(server).write(rows("claims-way", 4_003, 0, 5), {})
     with pytest.raises(Fenced):
         _insert(server, rows("claims-way", 4_003, 0, 3), checked)
@@ -129,7 +129,7 @@ def test_of_many_that_claim_at_once_one_has_it(server: ServerEngine, session: Se
         own, claims = server.session(), Claims(EVENTS)
         with suppress(Fenced):
             claims.take(own, [4_006])
-            conditions.append(claims.checked(own, EVENT).condition)
+            conditions.append(claims.checked(own, fields_of(EVENT)).condition)
         own.close()
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
