@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -92,6 +93,22 @@ def test_an_insert_that_runs_is_waited_for(warehouse: Warehouse, server: ServerE
     late.join()
     assert stored(warehouse, "claims-slow") == (20, 20)
     successor.close()
+
+
+def test_the_engine_lists_an_insert_before_it_looks_at_its_condition(
+    warehouse: Warehouse, server: ServerEngine, session: Session
+) -> None:
+    """What the whole argument of ``sinks.claims`` stands on: a subquery of a condition is evaluated before all else."""
+    looking = Checked({"_offset": "Int64"}, "(SELECT sleep(1.5)) = 1")
+    insert = threading.Thread(target=_insert, args=(server, rows("claims-none", 4_009, 0, 1), looking))
+    insert.start()
+    listed = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO viworks.events (_offset)%'"
+    began_s = time.monotonic()
+    while not warehouse.session.rows(listed)[0][0]:
+        assert time.monotonic() < began_s + 1.2
+    insert.join()
+    assert time.monotonic() > began_s + 1.2
+    assert stored(warehouse, "claims-none") == (0, 0)
 
 
 def test_a_statement_that_was_long_on_its_way_inserts_nothing(
