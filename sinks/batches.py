@@ -105,6 +105,8 @@ def without_held(records: Sequence[Record], held: Mapping[int, Set[int]]) -> lis
 
 def spans(records: Sequence[Record]) -> dict[int, tuple[int, int]]:
     """First and last offset by partition of records that stand, of each partition, in the order of their offsets."""
+    if len({record.partition for record in records}) == 1:
+        return {records[0].partition: (records[0].offset, records[-1].offset)}
     last = {record.partition: record.offset for record in records}
     first = {record.partition: record.offset for record in reversed(records)}
     return {partition: (first[partition], offset) for partition, offset in last.items()}
@@ -132,9 +134,12 @@ def is_of_a_former_log(partition: int, newest_held: int, log_ends: Mapping[int, 
     return newest_held >= log_ends.get(partition, newest_held + 1)
 
 
-def insert_token(batch: bytes) -> str:
+def insert_token(pieces: Iterable[bytes]) -> str:
     """The name of a batch: its content's hash, so that the same rows of the same places always have the same one."""
-    return hashlib.sha256(batch).hexdigest()
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def halves(records: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:

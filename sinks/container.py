@@ -1,15 +1,16 @@
 """Avro object containers made of raw datums, without decoding them (Avro 1.11, "Object Container Files").
 
-A row of a container is where the datum stood in Kafka (``_topic``, ``_partition``, ``_offset``) and then the datum as it
-came: in Avro's binary encoding a record is its fields one after the other, so that joining bytes joins records. Rows are
-joined to blocks while the insert before theirs is under way.
+A row of a container is where the datum stood in Kafka (``_topic``, ``_partition``, ``_offset``) and then the value as it
+came, its wire format's header included, which is a field that no table has: in Avro's binary encoding a record is its fields
+one after the other, so that joining bytes joins records, and nothing is cut from a value. Rows are joined to blocks while
+the insert before theirs is under way.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from schemas.codec import HEADER_BYTES, schema_id_of
@@ -21,11 +22,13 @@ from sinks.errors import NotADatum
 _MAGIC = b"Obj\x01"
 # Any 16 bytes will do: a container lives for one insert. The same rows make the same container.
 _SYNC = b"viworks-sinks-v1"
+# The topic comes first: a value that is too short takes bytes of it, which the tables' constraint sees.
 PLACE: list[Any] = [
     {"name": "_topic", "type": "string"},
     {"name": "_partition", "type": "int"},
     {"name": "_offset", "type": "long"},
 ]
+_WIRE_HEADER: Any = {"name": "_wire", "type": {"type": "fixed", "name": "WireHeader", "size": HEADER_BYTES}}
 
 
 class Record(KafkaRecord, Protocol):
@@ -50,18 +53,18 @@ def container(writer_schema_id: int, records: Sequence[Record]) -> bytes:
     Raises:
         schemas.errors.CodecError: no schema has that id.
     """
-    return container_of_blocks(writer_schema_id, [block(records)])
+    return b"".join(container_of_blocks(writer_schema_id, [block(records)]))
 
 
-def container_of_blocks(writer_schema_id: int, blocks: Iterable[bytes]) -> bytes:
-    """One container of all blocks, whose records must have that schema. Raises as ``container`` does."""
-    return b"".join((_header(writer_schema_id), *blocks))
+def container_of_blocks(writer_schema_id: int, blocks: Iterable[bytes]) -> list[bytes]:
+    """One container of all blocks, in pieces. Their records must have that schema. Raises as ``container`` does."""
+    return [_header(writer_schema_id), *blocks]
 
 
 def block(records: Sequence[Record]) -> bytes:
     """The records as a part of a container: their number, their length, the rows, a mark."""
-    rows = b"".join(_rows(records))
-    return b"".join((avro_long(len(records)), avro_long(len(rows)), rows, _SYNC))
+    rows = _rows(records)
+    return b"".join((avro_long(len(records)), avro_long(sum(map(len, rows))), *rows, _SYNC))
 
 
 def container_of(fields: Sequence[Mapping[str, object]], rows: Sequence[bytes]) -> bytes:
@@ -70,27 +73,49 @@ def container_of(fields: Sequence[Mapping[str, object]], rows: Sequence[bytes]) 
     return b"".join((_header_of(list(fields)), avro_long(len(rows)), avro_long(len(body)), body, _SYNC))
 
 
-def _rows(records: Iterable[Record]) -> list[bytes]:
-    parts: list[bytes] = []
-    place, prefix = None, b""
-    high, tail = -1, b""
-    for record in records:
-        if (record.topic, record.partition) != place:
-            place = (record.topic, record.partition)
-            prefix = avro_string(record.topic) + avro_long(record.partition)
-        # A long is zigzag, then 7 bits a byte, the lowest first. Of 64 offsets in a row only the first byte differs.
-        offset = record.offset
-        if offset >> 6 != high:
-            high = offset >> 6
-            tail = _varint(high)
-        value = record.value
-        parts += (prefix, _FIRST[offset & 63] + tail if high else _ONLY[offset & 63], value[HEADER_BYTES:] if value else b"")
+def _rows(records: Sequence[Record]) -> list[bytes]:
+    """Places and values in turn."""
+    parts: list[bytes] = [b""] * (2 * len(records))
+    parts[::2] = _places(records)
+    parts[1::2] = [record.value or b"" for record in records]
     return parts
+
+
+def _places(records: Sequence[Record]) -> list[bytes]:
+    """The first three fields of each row. Consecutive offsets of one partition, which is what comes, are a cut of tables."""
+    first, last = records[0], records[-1]
+    streams = len({record.topic for record in records}) + len({record.partition for record in records})
+    if streams > 2 or last.offset - first.offset + 1 != len(records):
+        return [_places_of_64(record.topic, record.partition, record.offset >> 6)[record.offset & 63] for record in records]
+    start = first.offset & 63
+    tables = [_places_of_64(first.topic, first.partition, high) for high in range(first.offset >> 6, (last.offset >> 6) + 1)]
+    return [place for table in tables for place in table][start : start + len(records)]
+
+
+@lru_cache(maxsize=64)
+def _places_of_64(topic: str, partition: int, high: int) -> list[bytes]:
+    """The places of offsets that differ in their last six bits only.
+
+    A long is zigzag, then 7 bits a byte, the lowest first: only the first byte differs.
+    """
+    rest = _varint(high) if high else b""
+    return [start + rest for start in _starts_of_64(topic, partition, bool(high))]
+
+
+@lru_cache(maxsize=64)
+def _starts_of_64(topic: str, partition: int, goes_on: bool) -> list[bytes]:
+    prefix = avro_string(topic) + avro_long(partition)
+    return [prefix + bytes((low << 1 | goes_on << 7,)) for low in range(64)]
+
+
+def fields_of(writer_schema_id: int) -> list[Any]:
+    """The fields of a row. Raises schemas.errors.CodecError where no schema has that id."""
+    return [*PLACE, _WIRE_HEADER, *schema_by_id(writer_schema_id).json["fields"]]
 
 
 @cache
 def _header(writer_schema_id: int) -> bytes:
-    return _header_of(PLACE + schema_by_id(writer_schema_id).json["fields"])
+    return _header_of(fields_of(writer_schema_id))
 
 
 def _header_of(fields: list[Any]) -> bytes:
@@ -118,7 +143,3 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
-
-
-_ONLY = [bytes((low << 1,)) for low in range(64)]
-_FIRST = [bytes((low << 1 | 128,)) for low in range(64)]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import urlencode
@@ -17,12 +18,16 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
 from sinks import storage
-from sinks.errors import EngineInUse, EngineNotOpened, EngineUnavailable, RowsRefused
+from sinks.errors import EngineInUse, EngineNotOpened, EngineUnavailable, Fenced, RowsRefused
 from sinks.settings import SinkSettings
 
 # Errors of rows, not of the engine: parsing, conversion, a violated constraint, an exception of the Avro reader.
 _CODES_OF_ROWS = frozenset({6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469, 633})
 _STD_EXCEPTION = 1001
+_THROWN_IF = 395
+
+# How long a server lets an insert run once it has all of it.
+INSERT_MAX_S = 60
 
 _INSERT_SETTINGS: dict[str, Any] = {
     "async_insert": 0,
@@ -40,11 +45,42 @@ _INSERT_SETTINGS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What an insert has to say for a condition to be checked within it, before any row is read.
+
+    Attributes:
+        columns: those to fill, with their types.
+        condition: true, or raises by ``throwIf``.
+    """
+
+    columns: Mapping[str, str]
+    condition: str
+
+    @property
+    def names(self) -> str:
+        return ", ".join(self.columns)
+
+    @property
+    def structure(self) -> str:
+        """As a literal."""
+        text = ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+
+    def source(self, function: str, settings: str = "") -> str:
+        """The part of the statement that follows the table."""
+        return f"({self.names}) {settings}SELECT {self.names} FROM {function} WHERE {self.condition} "  # noqa: S608 - ours
+
+
 class Session(Protocol):
     """One connection. Not to be used by two threads at once."""
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
-        """Insert a container, once for each ``token``. Raises EngineUnavailable, RowsRefused."""
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
+        """Insert a container, given in pieces, once for each ``token``.
+
+        Raises EngineUnavailable, RowsRefused; Fenced where the condition of ``checked`` does not hold.
+        """
 
     def rows(self, sql: str) -> Sequence[Sequence[Any]]:
         """The result of a query. Raises EngineUnavailable."""
@@ -100,10 +136,11 @@ class _Session:
 class ServerSession(_Session):
     """A connection to a server."""
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
-        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token, "max_execution_time": INSERT_MAX_S}
+        source = checked.source(f"input({checked.structure})") if checked else ""
         try:
-            self._client.raw_insert(table, insert_block=container, fmt="Avro", settings=settings)
+            self._client.command(f"INSERT INTO {table} {source}FORMAT Avro", data=b"".join(container), settings=settings)
         except (ClickHouseError, OSError) as error:
             raise _translated(error) from None
 
@@ -115,15 +152,15 @@ class EmbeddedSession(_Session):
     a file without a name instead.
     """
 
-    def insert_avro(self, table: str, container: bytes, token: str) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with _unnamed_file() as file:
-            file.write(container)
+            for piece in container:
+                file.write(piece)
             file.seek(0)
-            source = f"/dev/fd/{file.fileno()}"
             try:
-                self._client.command(f"INSERT INTO {table} FROM INFILE '{source}' SETTINGS {clause} FORMAT Avro")
+                self._client.command(_insert_from(f"/dev/fd/{file.fileno()}", table, f"SETTINGS {clause} ", checked))
             except (ClickHouseError, OSError) as error:
                 raise _translated(error) from None
 
@@ -185,8 +222,17 @@ def _not_opened(text: str, path: str) -> EngineNotOpened:
     return EngineNotOpened(f"{path} cannot be opened: {text}")
 
 
+def _insert_from(path: str, table: str, settings: str, checked: Checked | None) -> str:
+    if not checked:
+        return f"INSERT INTO {table} FROM INFILE '{path}' {settings} FORMAT Avro"
+    file = f"file('{path}', 'Avro', {checked.structure})"
+    return f"INSERT INTO {table} {checked.source(file, settings)}"
+
+
 def _translated(error: Exception) -> EngineUnavailable | RowsRefused:
     code = error.code if isinstance(error, DatabaseError) else None
+    if code == _THROWN_IF:
+        return Fenced("another sink has claimed a partition of the batch")
     if code in _CODES_OF_ROWS or (code == _STD_EXCEPTION and "avro::" in str(error)):
         return RowsRefused(int(code))
     return _unavailable(error)

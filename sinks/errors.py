@@ -5,6 +5,7 @@ SinkError
 ├── EngineNotOpened             ClickHouse cannot be opened; names the reason
 │   └── EngineInUse             another process has the embedded engine's directory open
 ├── EngineUnavailable           ClickHouse cannot answer now: retry the same batch
+│   └── Fenced                  another sink has claimed a partition of the batch since: claim it anew, then retry
 ├── RowsRefused                 ClickHouse cannot read or will not hold at least one row of a batch: split it
 ├── MigrationFailed             a migration cannot be applied
 │   └── MigrationChanged        a migration that was applied has other content now
@@ -44,6 +45,10 @@ class EngineInUse(EngineNotOpened):
 
 class EngineUnavailable(SinkError):
     """ClickHouse cannot answer now. Nothing is known of the batch: it has to be sent again as it was."""
+
+
+class Fenced(EngineUnavailable):
+    """Another sink has claimed a partition of the batch since. Nothing of the batch was inserted."""
 
 
 class RowsRefused(SinkError):

@@ -8,6 +8,7 @@ aiokafka not look there any more, these consumers bring its own records instead,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
@@ -33,12 +34,21 @@ def as_it_came(value: bytes | None) -> bytes | None:
 class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if self._value_deserializer is as_it_came:
+        self._light = self._value_deserializer is as_it_came
+        if self._light:
             self._consumer_record = _fetched
+
+    def __iter__(self) -> Iterator[Any]:
+        # The generator itself, without a call of ours around each of its steps; it keeps its place between two uses.
+        return self._records_iterator if self._light and self._records_iterator else self
+
+
+# What the class's own ``__new__`` calls, without the call.
+_new = tuple.__new__
 
 
 def _fetched(at: TopicPartition, record: Any) -> Fetched:
-    return Fetched(at[0], at[1], record.offset, record.key, record.value, record.timestamp)
+    return _new(Fetched, (at[0], at[1], record.offset, record.key, record.value, record.timestamp))
 
 
 fetcher.PartitionRecords = _PartitionRecords

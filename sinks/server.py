@@ -12,6 +12,7 @@ from schemas.topics import AUDIT
 from sinks import metrics, storage
 from sinks.audit.sealing import sealed_while
 from sinks.audit.writer import AuditWriter
+from sinks.claims import Claims
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
@@ -22,7 +23,7 @@ from sinks.rollups import catch_up
 from sinks.settings import SinkSettings
 from sinks.sieve import drop_left_over
 from sinks.sql_port.listener import listening
-from sinks.tables import TABLES
+from sinks.tables import TABLES, Table
 from sinks.writer import TableWriter
 
 log = logging.getLogger(__name__)
@@ -92,8 +93,9 @@ def _prepare(engine: Engine) -> None:
 
 @contextlib.asynccontextmanager
 async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Callable[[], Coroutine[None, None, None]]]:
-    audit = AuditWriter(engine, next(table for table in TABLES if table.topic is AUDIT))
-    writers = [audit if table.topic is AUDIT else TableWriter(engine, table) for table in TABLES]
+    log_of_audit = next(table for table in TABLES if table.topic is AUDIT)
+    audit = AuditWriter(engine, log_of_audit, _claims(engine, log_of_audit))
+    writers = [audit if table.topic is AUDIT else TableWriter(engine, table, _claims(engine, table)) for table in TABLES]
     dead_letters = DeadLetters(settings.kafka)
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
@@ -102,6 +104,10 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
     finally:
         for writer in writers:
             await asyncio.to_thread(writer.close)
+
+
+def _claims(engine: Engine, table: Table) -> Claims | None:
+    return None if isinstance(engine, EmbeddedEngine) else Claims(table)
 
 
 @contextlib.asynccontextmanager

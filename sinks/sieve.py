@@ -64,7 +64,7 @@ class Sieve:
             return None
         self.probes += 1
         try:
-            self._session.insert_avro(self._name, container(self._writer_schema_id, rows), "")
+            self._session.insert_avro(self._name, [container(self._writer_schema_id, rows)], "")
         except RowsRefused as error:
             return error
         return None

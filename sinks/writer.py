@@ -6,9 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from sinks.batches import Batch, Chunk, Refused, halves, insert_token, is_of_a_former_log, spans_of, without_held
-from sinks.container import Record, block, container_of_blocks
+from sinks.claims import Claims
+from sinks.container import Record, block, container_of_blocks, fields_of
 from sinks.engine import Engine, Session
-from sinks.errors import EngineUnavailable, RowsRefused
+from sinks.errors import EngineUnavailable, Fenced, RowsRefused
 from sinks.sieve import sieve
 from sinks.tables import Table
 
@@ -22,9 +23,11 @@ class TableWriter:
     of it is left out, and what ClickHouse took without our knowing has the same token again.
     """
 
-    def __init__(self, engine: Engine, table: Table) -> None:
+    def __init__(self, engine: Engine, table: Table, claims: Claims | None = None) -> None:
+        """``claims``: where other processes may write to the table too."""
         self._engine = engine
         self._table = table
+        self._claims = claims
         self._session: Session | None = None
         # By partition the greatest offset that the table held when the partition came; absent: not asked yet.
         self._held_up_to: dict[int, int] = {}
@@ -32,6 +35,8 @@ class TableWriter:
     def forget(self) -> None:
         """Another process may write from now on, so ask again what the table holds."""
         self._held_up_to.clear()
+        if self._claims:
+            self._claims.forget()
 
     def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
         """Write a batch and return what cannot be a row. Raises EngineUnavailable.
@@ -45,7 +50,9 @@ class TableWriter:
             for number in sorted({number for chunk in chunks for number in chunk.blocks}):
                 refused += self._insert_chunks(session, number, [chunk for chunk in chunks if number in chunk.blocks])
             return refused
-        except EngineUnavailable:
+        except EngineUnavailable as error:
+            if isinstance(error, Fenced):
+                self.forget()
             self.close()
             raise
 
@@ -88,7 +95,8 @@ class TableWriter:
 
     def _insert(self, session: Session, writer_schema_id: int, blocks: Sequence[bytes]) -> None:
         batch = container_of_blocks(writer_schema_id, blocks)
-        session.insert_avro(self._table.qualified, batch, insert_token(batch))
+        checked = self._claims.checked(session, fields_of(writer_schema_id)) if self._claims else None
+        session.insert_avro(self._table.qualified, batch, insert_token(batch), checked)
 
     def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:
         ranges = spans_of(chunks)
@@ -102,6 +110,8 @@ class TableWriter:
     def _ask_for_held(self, session: Session, partitions: Sequence[int], log_ends: Mapping[int, int]) -> None:
         if not partitions:
             return
+        if self._claims:
+            self._claims.take(session, partitions)
         numbers = ", ".join(map(str, partitions))
         found = session.rows(
             f"SELECT _partition, max(_offset) FROM {self._table.qualified} "  # noqa: S608 - integers and our own names

@@ -39,8 +39,12 @@ _CHAIN: list[dict[str, Any]] = [
 def container_of_links(topic: str, partition: int, schema_id: int, links: Sequence[Link]) -> bytes:
     """Links whose values all have one schema, as ``Session.insert_avro`` takes them: the values are not decoded."""
     place = avro_string(topic) + avro_long(partition)
-    fields = PLACE + _CHAIN + schema_by_id(schema_id).json["fields"]
-    return container_of(fields, [place + _encoded(link) for link in links])
+    return container_of(fields_of_links(schema_id), [place + _encoded(link) for link in links])
+
+
+def fields_of_links(schema_id: int) -> list[dict[str, Any]]:
+    """The fields of such a container."""
+    return [*PLACE, *_CHAIN, *schema_by_id(schema_id).json["fields"]]
 
 
 def newest_head(session: Session) -> Head:

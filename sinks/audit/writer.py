@@ -1,7 +1,8 @@
 """Carries the audit's batches into the log, and the log into checkpoints. Blocking: for threads.
 
-Two processes may come to write at once, when one was frozen and its partitions were given away. An insert is named by the
-position that it begins at, and a checkpoint by its number: ClickHouse takes the first insert of a name and leaves out the
+Two processes may come to write at once, when one was frozen and its partitions were given away. On a server each claims the
+partition first, see ``sinks.claims``. Besides, an insert is named by the position that it begins at, and a checkpoint by its
+number: ClickHouse takes the first insert of a name and leaves out the
 other, whose writer then reads the log's end anew. So the table, not the writer, decides what is in the chain.
 """
 
@@ -19,8 +20,9 @@ from sinks.audit import rows
 from sinks.audit.chain import Head, Link, chained
 from sinks.audit.sealer import Sealed, Sealer, Sign
 from sinks.batches import Refused, halves, is_of_a_former_log, sort_records
+from sinks.claims import Claims
 from sinks.container import Record, schema_id
-from sinks.engine import Engine, Session
+from sinks.engine import Checked, Engine, Session
 from sinks.errors import AuditError, EngineUnavailable, LogAltered, RowsRefused
 from sinks.tables import Table
 
@@ -33,9 +35,11 @@ _MAX_TIMESTAMP_MS = 10_413_791_999_999
 class AuditWriter:
     """Writes the audit log, each Kafka offset once; a record that Kafka has twice, byte for byte, is chained once."""
 
-    def __init__(self, engine: Engine, table: Table) -> None:
+    def __init__(self, engine: Engine, table: Table, claims: Claims | None = None) -> None:
+        """``claims``: where other processes may write to the log too."""
         self._engine = engine
         self._table = table
+        self._claims = claims
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._head: Head | None = None
@@ -97,7 +101,7 @@ class AuditWriter:
     def _write(self, session: Session, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
         batch = sort_records(self._table, records)
         readable, refused = _readable([record for group in batch.rows.values() for record in group])
-        head = self._head = self._head or rows.newest_head(session)
+        head = self._head = self._head or self._claimed_head(session, records)
         chained_up_to = -1 if _of_a_former_log(head, records, log_ends) else head.offset
         new = [record for record in readable if record.offset > chained_up_to]
         refused += batch.refused
@@ -105,6 +109,11 @@ class AuditWriter:
         for schema, group in groupby(_once(session, new), schema_id):
             refused += self._chain(session, schema, list(group))
         return refused
+
+    def _claimed_head(self, session: Session, records: Sequence[Record]) -> Head:
+        if self._claims and records:
+            self._claims.take(session, [records[0].partition])
+        return rows.newest_head(session)
 
     def _chain(self, session: Session, schema: int, records: Sequence[Record]) -> list[Refused]:
         refused: list[Refused] = []
@@ -120,23 +129,25 @@ class AuditWriter:
         """Insert; where rows are refused, halve until each refused one stands alone. The next one is chained without it."""
         links = list(chained(self._known_head(), records))
         batch = rows.container_of_links(self._table.topic.name, records[0].partition, schema, links)
+        checked = self._claims.checked(session, rows.fields_of_links(schema)) if self._claims else None
         try:
-            session.insert_avro(self._table.qualified, batch, f"audit-{links[0].position}")
+            session.insert_avro(self._table.qualified, [batch], f"audit-{links[0].position}", checked)
         except RowsRefused as error:
             if len(records) == 1:
                 return [Refused(records[0], f"{type(error).__name__}:{error.code}")]
             front, back = halves(records)
             return self._insert(session, schema, front) + self._insert(session, schema, back)
-        self._confirm(session, batch, links)
+        self._confirm(session, batch, links, checked)
         return []
 
-    def _confirm(self, session: Session, batch: bytes, links: Sequence[Link]) -> None:
+    def _confirm(self, session: Session, batch: bytes, links: Sequence[Link], checked: Checked | None) -> None:
         before, after = self._known_head(), links[-1].head
         found = rows.newest_head(session)
         if found == before:
             # The insert's name is taken, and what was inserted under it is gone: it was not this program that removed it.
             log.error("records of the audit log from position %d on were removed and are written again", before.records)
-            session.insert_avro(self._table.qualified, batch, f"audit-{before.records}-{after.chain_hash.hex()}")
+            token = f"audit-{before.records}-{after.chain_hash.hex()}"
+            session.insert_avro(self._table.qualified, [batch], token, checked)
             found = rows.newest_head(session)
         if found != after:
             raise EngineUnavailable("another process has written to the audit log")

@@ -5,35 +5,46 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from infra.kafka import EmbeddedKafka
-from schemas.topics import HEARTBEATS
 from sinks.tables import TABLES
+from tests.chaos.heartbeat_source import HeartbeatSource
 from tests.deadline import eventually
-from tests.sinks.samples import Row, heartbeat, row
 from tests.sinks.sink_process import SinkProcess
 
 SESSION_TIMEOUT_S = 6.0
-# Whole seconds apart, so that a client's minute has 60 heartbeats and many bursts touch the same rollup.
-_CLIENTS = 500
+# Minutes of a client whose rollup does not say what its rows say.
+WRONG_MINUTES = """
+SELECT count() FROM
+(
+    SELECT client_id, toStartOfMinute(timestamp) AS minute, count() AS rows, sum(cpu_usage) AS cpu
+    FROM viworks.heartbeats GROUP BY client_id, minute
+) AS row
+FULL JOIN
+(
+    SELECT client_id, minute, sum(heartbeats) AS counted, sum(cpu_usage_sum) AS cpu
+    FROM viworks.heartbeat_rollups GROUP BY client_id, minute
+) AS rollup USING (client_id, minute)
+WHERE rows != counted OR row.cpu != rollup.cpu
+"""
 
 
-class SinkHavoc:
+class SinkHavoc(HeartbeatSource):
     """``done`` counts what was carried out; ``sent`` the heartbeats, each of another client and time."""
 
     def __init__(self, broker: EmbeddedKafka, sink: SinkProcess, group: str, burst: int, seed: int) -> None:
+        super().__init__(broker.bootstrap, burst)
         self.done: Counter[str] = Counter()
-        self.sent = 0
         self._broker = broker
         self._sink = sink
         self._group = group
-        self._burst = burst
         self._chance = random.Random(seed)
 
     async def run(self, **rounds: int) -> None:
@@ -44,6 +55,13 @@ class SinkHavoc:
             await self.produce()
             await getattr(self, name)()
             self.done[name] += 1
+            if self.done.total() % 10 == 0:
+                print(f"{time.strftime('%H:%M:%S')} {self.told}; {self.sent:,} heartbeats sent", flush=True)  # noqa: T201
+
+    @property
+    def told(self) -> str:
+        """What was carried out, each kind counted."""
+        return ", ".join(f"{count} x {name}" for name, count in sorted(self.done.items()))
 
     async def sink_killed(self) -> None:
         """While it starts, catches up, or writes."""
@@ -71,32 +89,6 @@ class SinkHavoc:
         async with self._guest() as guest:
             await eventually(lambda: len(guest.assignment()) == partitions, 60, "the sink was given up")
             self._sink.send(signal.SIGCONT)
-
-    async def produce(self) -> None:
-        """A burst of heartbeats, acknowledged."""
-        producer = AIOKafkaProducer(bootstrap_servers=self._broker.bootstrap, acks="all", enable_idempotence=True)
-        await producer.start()
-        try:
-            rows = [self._row(self.sent + number) for number in range(self._burst)]
-            sent = [await producer.send(each.topic, value=each.value, key=each.key) for each in rows]
-            await asyncio.gather(*sent)
-            self.sent += self._burst
-        finally:
-            await producer.stop()
-
-    async def log_ends(self) -> dict[int, int]:
-        """By partition how many heartbeats Kafka has."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._broker.bootstrap, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets([TopicPartition(HEARTBEATS.name, n) for n in range(HEARTBEATS.partitions)])
-            return {at.partition: end for at, end in ends.items()}
-        finally:
-            await consumer.stop()
-
-    def _row(self, number: int) -> Row:
-        name = f"chaos-{number % _CLIENTS:04d}"
-        return row("heartbeat", heartbeat(name, timestamp=1_800_000_000_000 + number // _CLIENTS * 1_000), 0)
 
     @asynccontextmanager
     async def _guest(self) -> AsyncIterator[AIOKafkaConsumer]:

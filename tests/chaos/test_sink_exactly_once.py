@@ -11,26 +11,13 @@ import pytest
 from infra.kafka import EmbeddedKafka
 from infra.ports import free_port
 from infra.topics import create_topics
-from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, SinkHavoc
+from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, WRONG_MINUTES, SinkHavoc
 from tests.deadline import eventually
 from tests.sinks.sink_process import SinkProcess
 
 _SHORT = {"sink_killed": 4, "broker_killed": 1, "rebalanced": 2, "zombie": 1}
 _LONG = {"sink_killed": 150, "broker_killed": 50, "rebalanced": 50, "zombie": 20}
 _EVENTS = 1_000_000
-_WRONG_MINUTES = """
-SELECT count() FROM
-(
-    SELECT client_id, toStartOfMinute(timestamp) AS minute, count() AS rows, sum(cpu_usage) AS cpu
-    FROM viworks.heartbeats GROUP BY client_id, minute
-) AS row
-FULL JOIN
-(
-    SELECT client_id, minute, sum(heartbeats) AS counted, sum(cpu_usage_sum) AS cpu
-    FROM viworks.heartbeat_rollups GROUP BY client_id, minute
-) AS rollup USING (client_id, minute)
-WHERE rows != counted OR row.cpu != rollup.cpu
-"""
 
 
 @pytest.mark.parametrize(
@@ -72,14 +59,15 @@ async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc) -> N
     lines = await sink.ask_files(f"SELECT arrayStringConcat(groupArray(line), ' ') FROM ({offsets})")
     places = dict(line.split(":") for line in lines.split())
     rows = int(await sink.ask_files(f"SELECT count() FROM {table}"))
+    different = int(await sink.ask_files(f"SELECT uniqExact(_topic, _partition, _offset) FROM {table}"))
     counted = int(await sink.ask_files("SELECT sum(heartbeats) FROM viworks.heartbeat_rollups"))
     by_id = int(await sink.ask_files(f"SELECT uniqExact(client_id, timestamp) FROM {table}"))
-    wrong = await sink.ask_files(_WRONG_MINUTES)
+    wrong = await sink.ask_files(WRONG_MINUTES)
     kafka = sum(ends.values())
-    carried_out = ", ".join(f"{count} x {name}" for name, count in sorted(havoc.done.items()))
     print(  # noqa: T201 - the proof's figures
-        f"{carried_out}; {kafka:,} heartbeats on Kafka ({havoc.sent:,} acknowledged): {kafka - rows:,} lost, "
-        f"{rows - by_id:,} doubled by id, {counted - rows:,} doubled in the rollups, {wrong} minutes wrong"
+        f"{havoc.told}; {kafka:,} heartbeats on Kafka ({havoc.sent:,} acknowledged): {kafka - different:,} lost, "
+        f"{rows - different:,} doubled by topic, partition and offset, {rows - by_id:,} by id, "
+        f"{counted - rows:,} doubled in the rollups, {wrong} minutes wrong"
     )
     assert places == {str(partition): str(end) for partition, end in ends.items() if end}
-    assert (rows, by_id, counted, int(wrong)) == (kafka, kafka, kafka, 0)
+    assert (rows, different, by_id, counted, int(wrong)) == (kafka, kafka, kafka, kafka, 0)

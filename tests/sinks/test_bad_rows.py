@@ -7,11 +7,12 @@ import random
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from sinks.engine import Checked
 from sinks.sieve import PREFIX, drop_left_over
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
@@ -58,9 +59,9 @@ class Counting:
     def session(self) -> Counting:
         return Counting(self._inner.session(), self.inserts)
 
-    def insert_avro(self, table: str, batch: bytes, token: str) -> None:
+    def insert_avro(self, table: str, batch: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
         self.inserts["probes" if PREFIX in table else "inserts"] += 1
-        self._inner.insert_avro(table, batch, token)
+        self._inner.insert_avro(table, batch, token, checked)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

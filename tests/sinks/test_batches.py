@@ -67,7 +67,7 @@ def test_done_is_after_the_last_offset_also_of_control_records() -> None:
 def test_a_token_names_the_rows_and_their_places() -> None:
     batch = [beat(1), beat(2), beat(7, 1)]
     others = [batch[:2], [beat(1), beat(3), beat(7, 1)], [beat(1), beat(2), beat(7, 2)], [beat(1), beat(2), tick(7)]]
-    tokens = [insert_token(container(HEARTBEAT, rows)) for rows in (batch, list(batch), *others)]
+    tokens = [insert_token([container(HEARTBEAT, rows)]) for rows in (batch, list(batch), *others)]
     assert tokens[0] == tokens[1]
     assert len(set(tokens)) == 5
 
@@ -76,7 +76,7 @@ def test_blocks_of_chunks_are_the_block_of_all_rows() -> None:
     chunks = [chunk(beat(1), tick(2), beat(2)), chunk(beat(3))]
     found = container_of_blocks(HEARTBEAT, [each.blocks[HEARTBEAT] for each in chunks])
     wanted = fastavro.reader(io.BytesIO(container(HEARTBEAT, [beat(1), beat(2), beat(3)])))
-    assert list(fastavro.reader(io.BytesIO(found))) == list(wanted)
+    assert list(fastavro.reader(io.BytesIO(b"".join(found)))) == list(wanted)
 
 
 def test_batches_end_at_both_limits_but_hold_one_chunk_at_least() -> None:

@@ -34,11 +34,13 @@ def test_places_and_datums_come_back(at: list[tuple[int, int]], client_id: str) 
     assert {(each["_topic"], each["edge"], each["sequence"]) for each in found} == {("viworks.heartbeats.v1", client_id, -5)}
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
 @pytest.mark.parametrize("start", [0, 60, 64, 127, 128, 8190, 2**20 - 3, 2**31 - 2, 2**40])
-def test_runs_of_offsets_over_the_lengths_of_a_varint(start: int) -> None:
-    rows = [row("heartbeat", heartbeat(f"c{number}"), start + number, number % 3) for number in range(140)]
+def test_runs_of_offsets_over_the_lengths_of_a_varint(start: int, partitions: int) -> None:
+    rows = [row("heartbeat", heartbeat(f"c{number}"), start + number, number % partitions) for number in range(140)]
     found = read(container(HEARTBEATS_SCHEMA, rows))
     assert [each["_offset"] for each in found] == list(range(start, start + 140))
+    assert [each["_partition"] for each in found] == [number % partitions for number in range(140)]
     assert [each["client_id"] for each in found] == [f"c{number}" for number in range(140)]
 
 

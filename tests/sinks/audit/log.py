@@ -64,7 +64,7 @@ class AuditLog:
         """Put other records in the place of all that there are, with every hash as it should be."""
         self.session.command("TRUNCATE TABLE viworks.audit_log")
         batch = rows.container_of_links(TABLE.topic.name, 0, 10, list(chained(Head(), records)))
-        self.session.insert_avro(TABLE.qualified, batch, "forged")
+        self.session.insert_avro(TABLE.qualified, [batch], "forged")
 
     @property
     def links(self) -> list[Link]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from sinks.audit import rows
 from sinks.audit.chain import DAY_MS, Head, chained
 from sinks.audit.merkle import Tree
-from sinks.engine import EmbeddedSession
-from sinks.errors import EngineUnavailable, LogAltered
-from tests.sinks.audit.log import FIRST_DAY, NOON_MS, AuditLog, audit_row, sign
+from sinks.audit.writer import AuditWriter
+from sinks.claims import Claims
+from sinks.engine import EmbeddedSession, ServerEngine
+from sinks.errors import EngineUnavailable, Fenced, LogAltered
+from tests.sinks.audit.log import FIRST_DAY, NOON_MS, TABLE, AuditLog, audit_row, sign
+from tests.sinks.http_engine import served
 from tests.sinks.samples import Row
 from tests.sinks.warehouse import Warehouse
 
@@ -157,9 +162,9 @@ def test_an_insert_holds_one_day(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
     inserts: list[int] = []
     insert = EmbeddedSession.insert_avro
 
-    def counted(session: EmbeddedSession, table: str, container: bytes, token: str) -> None:
+    def counted(session: EmbeddedSession, table: str, container: Sequence[bytes], token: str, checked: None) -> None:
         inserts.append(int(token.removeprefix("audit-")))
-        insert(session, table, container, token)
+        insert(session, table, container, token, checked)
 
     monkeypatch.setattr(EmbeddedSession, "insert_avro", counted)
     log.write(some(0, 5) + some(5, 4, NOON_MS + DAY_MS) + some(9, 1, NOON_MS + 2 * DAY_MS))
@@ -188,3 +193,17 @@ def test_a_checkpoint_is_made_once_by_two_processes(log: AuditLog) -> None:
     assert len(notes) == 2
     first.close()
     second.close()
+
+
+def test_on_a_server_who_wakes_up_late_is_refused(log: AuditLog) -> None:
+    sent = some(0, 12)
+    with served(log.engine) as dsn:
+        first, second = (AuditWriter(ServerEngine(dsn), TABLE, Claims(TABLE)) for _ in range(2))
+        first.write(sent[:4], {})
+        second.write(sent[:8], {})
+        with pytest.raises(Fenced):
+            first.write(sent[4:], {})
+        first.write(sent[4:], {})
+        for each in (first, second):
+            each.close()
+    assert [link.offset for link in log.links] == list(range(12))

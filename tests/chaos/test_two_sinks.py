@@ -1,0 +1,51 @@
+"""Whichever of two sinks on a server sleeps past its session, each record on Kafka is in its table once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.kafka import EmbeddedKafka
+from tests.brokers import running_broker
+from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, WRONG_MINUTES
+from tests.chaos.two_sinks import TwoSinks
+
+_SHORT = {"late_zombie": 1}
+_LONG = {"zombie": 20, "late_zombie": 20, "killed": 20}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """One of its own, so that all heartbeats on it are of this test."""
+    with running_broker(tmp_path / "broker") as own:
+        yield own
+
+
+@pytest.mark.parametrize(
+    ("rounds", "burst"), [(_SHORT, 200), pytest.param(_LONG, 500, marks=pytest.mark.long)], ids=["short", "long"]
+)
+async def test_nothing_is_lost_or_doubled(broker: EmbeddedKafka, tmp_path: Path, rounds: dict[str, int], burst: int) -> None:
+    group = f"sinks-{uuid.uuid4()}"
+    async with TwoSinks(broker.bootstrap, tmp_path, group, burst, SESSION_TIMEOUT_S, seed=burst) as sinks:
+        await sinks.run(**rounds)
+        await _check(sinks)
+
+
+async def _check(sinks: TwoSinks) -> None:
+    kafka = sum((await sinks.log_ends()).values())
+    rows = await sinks.found("SELECT count() FROM viworks.heartbeats")
+    different = await sinks.found("SELECT uniqExact(_topic, _partition, _offset) FROM viworks.heartbeats")
+    doubled = await sinks.found("SELECT count() - uniqExact(_topic, _partition, _offset) FROM viworks.witness")
+    by_id = await sinks.found("SELECT uniqExact(client_id, timestamp) FROM viworks.heartbeats")
+    wrong = await sinks.found(WRONG_MINUTES)
+    claims = await sinks.found("SELECT count() FROM viworks.sink_claims")
+    print(  # noqa: T201 - the proof's figures
+        f"{dict(sinks.done)}, late inserts: {dict(sinks.late)}, {claims} claims; {kafka:,} heartbeats on Kafka: "
+        f"{kafka - different:,} lost, {doubled:,} doubled by topic, partition and offset, {rows - by_id:,} by id, "
+        f"{wrong} minutes of the rollups wrong"
+    )
+    assert (rows, different, by_id, doubled, wrong) == (kafka, kafka, kafka, 0, 0)
+    assert sinks.late == {"Code: 395": sinks.done["late_zombie"]}, "each was refused by its condition"
