@@ -22,6 +22,7 @@ _KEY_DIGITS = 64
 _CONFIG = """\
 <clickhouse>
     <users_config>{users}</users_config>
+    <tmp_policy>encrypted</tmp_policy>
     <storage_configuration>
         <disks>
             <historical_files>
