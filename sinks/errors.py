@@ -12,6 +12,7 @@ SinkError
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
 ├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
+├── RotationFailed              a former storage key cannot be removed: it stays, and nothing is lost
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 ├── AuditError                  the audit log is not as it was written
@@ -80,6 +81,10 @@ class CheckpointUndelivered(SinkError):
 
 class AuditUnavailable(SinkError):
     """An audit record could not be kept in time."""
+
+
+class RotationFailed(SinkError):
+    """A former storage key cannot be removed, so it stays."""
 
 
 class ReplayFailed(SinkError):

@@ -37,8 +37,12 @@ def test_the_search_finds_every_marker_of_a_table_that_is_moved_to_the_plain_dis
 
 
 def test_what_a_query_spills_is_encrypted(warehouse: Warehouse) -> None:
-    policies = warehouse.session.rows("SELECT value FROM system.server_settings WHERE name = 'tmp_policy'")
-    assert policies == [("encrypted",)]
+    disks = warehouse.session.rows(
+        "SELECT disk.is_encrypted FROM system.storage_policies AS policy ARRAY JOIN disks AS name "
+        "INNER JOIN system.disks AS disk ON disk.name = policy.disks[1] WHERE policy.policy_name = "
+        "(SELECT value FROM system.server_settings WHERE name = 'tmp_policy')"
+    )
+    assert disks == [(1,)]
 
 
 @pytest.mark.parametrize("form", [STORAGE_KEY.encode(), bytes.fromhex(STORAGE_KEY)], ids=["digits", "bytes"])

@@ -1,0 +1,90 @@
+"""The storage key is rotated: whatever moment a process is killed at, nothing is lost and in the end one key reads all."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sinks import storage
+from sinks.errors import KeyFileUnusable
+from sinks.storage_keys import StorageKey, read_ring, with_new_key, write_ring
+from tests.sinks.stored_files import readable
+
+ROOT = Path(__file__).parents[2]
+SENTENCES = [
+    "every part is on the newest key's disk",
+    "the former keys' directories are set aside",
+    "the newest key opens every part",
+    "the former keys are removed from the ring",
+    "what they encrypted is deleted",
+]
+
+
+def step(directory: Path, *arguments: str, killed: bool = False) -> str:
+    command = [sys.executable, "-m", "tests.sinks.rotation_process", str(directory), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode == -9) == killed, done.stderr
+    assert killed or done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> tuple[Path, str]:
+    """A warehouse with a former key, where a rotation has begun; and what is in it."""
+    (tmp_path / "storage.key").write_text(secrets.token_hex(32))
+    everything = step(tmp_path, "fill")
+    assert "'events'" in everything
+    write_ring(tmp_path / "storage.key", with_new_key(read_ring(tmp_path / "storage.key")))
+    return tmp_path, everything
+
+
+def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str]) -> None:
+    directory, everything = filled
+    former = read_ring(directory / "storage.key")[1]
+    assert step(directory, "read") == everything, "new parts and old ones are read"
+    step(directory, "move", "1", killed=True)
+    step(directory, "move", "2", killed=True)
+    assert step(directory, "move") == everything
+    for sentence in SENTENCES:
+        step(directory, "retire", sentence, killed=True)
+        assert step(directory, "read") == everything, sentence
+    (left,) = read_ring(directory / "storage.key")
+    assert left.number == 1
+    historical = directory / "data" / "clickhouse" / "historical"
+    assert [path.name for path in historical.iterdir()] == [left.directory]
+    assert left.digits != former.digits
+    assert former.digits.encode() not in readable(directory)
+
+
+def test_a_key_that_something_needs_is_not_removed(filled: tuple[Path, str]) -> None:
+    directory, everything = filled
+    with pytest.raises(AssertionError, match="need a former key"):
+        step(directory, "retire")
+    assert len(read_ring(directory / "storage.key")) == 2
+    assert step(directory, "read") == everything
+
+
+def test_data_of_a_key_that_is_missing_are_not_passed_over(filled: tuple[Path, str]) -> None:
+    directory, _ = filled
+    ring = read_ring(directory / "storage.key")
+    with pytest.raises(KeyFileUnusable, match="restore the file"):
+        storage.prepare(directory / "data", ring[:1])
+
+
+def test_a_rotation_under_way_gets_no_third_key() -> None:
+    ring = with_new_key((StorageKey(0, "0" * 64),))
+    assert [key.number for key in ring] == [1, 0]
+    assert with_new_key(ring) == ring
+    assert ring[0].digits not in repr(ring)
+
+
+@pytest.mark.parametrize("text", ["", "1 " + "g" * 64, "0 " + "a" * 64 + "\n1 " + "b" * 64, "x " + "a" * 64, ("a" * 64 + "\n") * 2])
+def test_what_is_no_ring_is_refused_without_a_word_of_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "storage.key").write_text(text)
+    with pytest.raises(KeyFileUnusable) as refusal:
+        read_ring(tmp_path / "storage.key")
+    assert not text or text.split()[-1] not in str(refusal.value)
