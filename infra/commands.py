@@ -23,6 +23,7 @@ from infra.replay_commands import replay
 from infra.settings import InfraSettings
 from infra.sql_commands import sql_app
 from infra.verify_commands import verify
+from infra.warehouse_commands import migrate, rotate_storage
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -46,6 +47,8 @@ app.command()(enroll)
 app.command()(unenroll)
 app.command()(replay)
 app.command()(verify)
+app.command()(migrate)
+keys_app.command(name="rotate-storage")(rotate_storage)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

@@ -55,7 +55,7 @@ async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_
     """Serve until a rotation needs the engine closed. Returns whether former keys are needed no more."""
     engine = await asyncio.to_thread(open_engine, settings)
     try:
-        await asyncio.to_thread(_prepare, engine)
+        await asyncio.to_thread(_prepare, engine, settings.clickhouse_cluster)
         rotation = Rotation(settings, engine, wait_s)
         with metrics.served(settings.sink_metrics_host, settings.sink_metrics_port):
             async with _sql_port(settings, engine), _beside(rotation.run()):
@@ -111,10 +111,10 @@ async def _run_until(ordered: Callable[[], bool], consuming: Coroutine[None, Non
         await asyncio.gather(running, return_exceptions=True)
 
 
-def _prepare(engine: Engine) -> None:
+def _prepare(engine: Engine, cluster: str) -> None:
     session = engine.session()
     try:
-        for migration in migrate(session):
+        for migration in migrate(session, cluster):
             log.info("applied %s", migration.name)
         if isinstance(engine, EmbeddedEngine):
             drop_left_over(session)

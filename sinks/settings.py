@@ -14,7 +14,8 @@ class SinkSettings(BaseSettings):
     Attributes:
         kafka: ``host:port``, several by commas.
         clickhouse: a server's DSN; empty for the embedded engine under ``data_dir``.
-        storage_key_file: 64 hex digits, the key of the encrypted disk. Without it only a server can be used.
+        clickhouse_cluster: the cluster whose servers, replicas of each other, get the tables; empty for one server.
+        storage_key_file: the keys of the encrypted disks, see ``sinks.storage_keys``. Without it only a server can be used.
         sql_token_file: the password of the SQL port. Without it the port is not opened.
         sql_tokens_file: further passwords, each with a name and a role; default: secrets/sql-tokens.json in ``data_dir``.
         audit_key_file: what signs the audit log's checkpoints, 32 bytes in base64. Without it none are made.
@@ -40,6 +41,7 @@ class SinkSettings(BaseSettings):
     data_dir: Path = Path(".viworks")
     kafka: str = "127.0.0.1:9092"
     clickhouse: str = ""
+    clickhouse_cluster: str = ""
     storage_key_file: Path | None = None
     audit_key_file: Path | None = None
     audit_checkpoint_interval_s: float = Field(default=60.0, gt=0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from schemas.registry import latest_schema
-from sinks.errors import MigrationChanged
-from sinks.migrate import migrate, migrations, outstanding
+from sinks.cluster import for_cluster
+from sinks.errors import MigrationChanged, MigrationFailed
+from sinks.migrate import Migration, migrate, migrations, outstanding, plan
 from sinks.tables import RETENTIONS, TABLES, Table
 from tests.sinks.samples import event, heartbeat, now_ms
 from tests.sinks.warehouse import Warehouse
@@ -47,6 +49,40 @@ def test_one_that_was_edited_afterwards_is_refused() -> None:
     with pytest.raises(MigrationChanged, match="0001_heartbeats"):
         outstanding([replace(first, text="SELECT 1;"), *rest], {first.number: first.sha256})
     assert outstanding([first, *rest], {first.number: first.sha256}) == rest
+
+
+@pytest.mark.parametrize("migration", migrations(), ids=lambda migration: migration.name)
+def test_each_statement_for_a_cluster_is_one_to_the_engine(warehouse: Warehouse, migration: Migration) -> None:
+    for statement in migration.statements:
+        rewritten = for_cluster(statement, "fleet")
+        literal = rewritten.replace("\\", "\\\\").replace("'", "\\'")
+        assert warehouse.session.rows(f"SELECT formatQuery('{literal}')")
+        assert rewritten == statement if "INSERT INTO" in statement else "ON CLUSTER 'fleet'" in rewritten
+        assert "non_replicated" not in rewritten
+        assert not re.search(r"ENGINE = (?!Replicated)\w*MergeTree", rewritten)
+        assert rewritten.count("Replicated") == statement.count("ENGINE = ")
+
+
+def test_a_statement_that_cannot_be_given_to_a_cluster_is_told() -> None:
+    with pytest.raises(MigrationFailed, match="not known"):
+        for_cluster("SYSTEM STOP MERGES viworks.events", "fleet")
+    with pytest.raises(MigrationFailed, match="not the name"):
+        for_cluster("DROP TABLE x", "fleet' SYNC; --")
+    assert for_cluster("SYSTEM STOP MERGES viworks.events", "") == "SYSTEM STOP MERGES viworks.events"
+
+
+def test_a_plan_changes_nothing_and_names_what_is_outstanding(warehouse: Warehouse) -> None:
+    last = migrations()[-1]
+    kept = warehouse.session.rows("SELECT count() FROM viworks.schema_migrations FINAL")
+    warehouse.session.command(f"DELETE FROM viworks.schema_migrations WHERE number = {last.number}")
+    try:
+        found = plan(warehouse.session)
+        assert found.pending == [last]
+        assert found.applied.keys() == {each.number for each in migrations()} - {last.number}
+        assert plan(warehouse.session) == found
+    finally:
+        assert migrate(warehouse.session) == [last]
+    assert warehouse.session.rows("SELECT count() FROM viworks.schema_migrations FINAL") == kept
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
