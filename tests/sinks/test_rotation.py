@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.kafka import EmbeddedKafka
 from sinks import storage
 from sinks.errors import KeyFileUnusable
 from sinks.storage_keys import StorageKey, read_ring, with_new_key, write_ring
+from tests.deadline import eventually
+from tests.sinks.samples import event, row
+from tests.sinks.sink_process import SinkProcess, produce
 from tests.sinks.stored_files import readable
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +62,25 @@ def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str]) -> N
     assert [path.name for path in historical.iterdir()] == [left.directory]
     assert left.digits != former.digits
     assert former.digits.encode() not in readable(directory)
+
+
+async def test_a_running_sink_rotates_and_takes_rows_meanwhile(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    name, ring_file = f"rotated-{secrets.token_hex(8)}", tmp_path / "storage.key"
+    async with SinkProcess(kafka.bootstrap, tmp_path, name) as sink:
+        await produce(kafka.bootstrap, [row("event", event(name, "before"), 0)])
+        await sink.count(await sink.client(), "events", name, 1, within_s=30)
+        write_ring(ring_file, with_new_key(read_ring(ring_file)))
+        await produce(kafka.bootstrap, [row("event", event(name, "meanwhile"), 0)])
+
+        async def rotated() -> bool:
+            return len(read_ring(ring_file)) == 1
+
+        await eventually(rotated, 30, "the former key is gone")
+        await produce(kafka.bootstrap, [row("event", event(name, "after"), 0)])
+        await sink.reachable()
+        assert await sink.count(await sink.client(), "events", name, 3, within_s=30) == 3
+        assert await sink.stop() == 0, sink.log.read_text()
+    assert [path.name for path in (tmp_path / "data/clickhouse/historical").iterdir()] == ["encrypted_1"]
 
 
 def test_a_key_that_something_needs_is_not_removed(filled: tuple[Path, str]) -> None:
