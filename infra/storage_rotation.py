@@ -1,6 +1,6 @@
 """Rotation of the storage key for ``viworks keys rotate-storage``: a new key into the ring, the rest is the sink's.
 
-While nothing runs, the command does the sink's part itself. On a server keys are its configuration's, and only parts are moved.
+While nothing runs, the command does the sink's part itself. On a server keys are its configuration's: only parts are moved.
 """
 
 from __future__ import annotations
@@ -67,16 +67,17 @@ def _carry_out(settings: SinkSettings, told: Told) -> None:
 
 
 def _move_all(session: Session, told: Told) -> None:
+    rest = rotation.move(session)
     for _ in range(_ROUNDS):
-        rest = rotation.move(session)
         if not rest.parts:
             break
         told(f"{len(rest.parts)} parts to move")
         time.sleep(_POLL_S)
+        rest = rotation.move(session)
     if rest.parts or rest.detached:
         raise WarehouseUnusable(
             f"{len(rest.parts)} parts and {len(rest.detached)} detached ones still need the former key: attach or drop what "
-            "is detached (SELECT * FROM system.detached_parts), then begin again.",
+            "is detached, which system.detached_parts lists, and begin again.",
         )
 
 
@@ -86,8 +87,7 @@ def _wait(data_dir: Path, path: Path, within_s: float, told: Told) -> None:
     while len(read_ring(path)) > 1:
         if time.monotonic() >= deadline_s:
             raise NotDecided(
-                f"The sink has not finished within {within_s:.0f} s: it goes on; {data_dir / 'logs' / 'sink.log'} says how far, "
-                "and the command may be begun again."
+                f"The sink has not finished within {within_s:.0f} s; it goes on: {data_dir / 'logs' / 'sink.log'} says so; "
+                "the command may be begun again."
             )
         time.sleep(_POLL_S)
-

@@ -8,6 +8,7 @@ In the topic of the registrations they go to the registry:
 | client.revoke, client.reinstate | client id | reason? |
 | client.revoke_keys | client id, or ``EVERYBODY`` | reason?; issued_before (ms) for everybody |
 | client.allow_key | client id | key_id |
+| client.erase | client id | reason? |
 | enrolment.create | token id | secret_hash (hex SHA-256), uses, expires_at (ms), labels |
 | enrolment.revoke | token id | |
 | policy.set | ``POLICIES`` | policy_id, selector, heartbeat_interval, ... |

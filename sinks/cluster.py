@@ -1,7 +1,7 @@
 """Statements of migrations for a cluster of replicas: the one place where engines and ``ON CLUSTER`` are rewritten.
 
-Migrations are written for one server. On a cluster every table is a replicated one, whose path and replica name are the server's
-default ones (``/clickhouse/tables/{uuid}/{shard}`` and ``{replica}``), and every definition goes to all its servers.
+Migrations are written for one server. On a cluster every table is a replicated one, whose path and replica name are the
+server's default ones (``/clickhouse/tables/{uuid}/{shard}`` and ``{replica}``), and all its servers get them.
 """
 
 from __future__ import annotations

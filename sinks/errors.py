@@ -13,6 +13,7 @@ SinkError
 ├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
 ├── RotationFailed              a former storage key cannot be removed: it stays, and nothing is lost
+├── ErasureFailed               a client is not erased whole: it may be tried again
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 ├── AuditError                  the audit log is not as it was written
@@ -85,6 +86,10 @@ class AuditUnavailable(SinkError):
 
 class RotationFailed(SinkError):
     """A former storage key cannot be removed, so it stays."""
+
+
+class ErasureFailed(SinkError):
+    """A client is not erased whole. It may be tried again."""
 
 
 class ReplayFailed(SinkError):

@@ -60,7 +60,7 @@ def migrations() -> list[Migration]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done: ``prologue`` before all migrations, then those that are ``pending``. ``applied``: when, by number."""
+    """What is to be done: ``prologue``, then all that are ``pending``. ``applied``: when each was, by number."""
 
     prologue: list[str]
     applied: dict[int, str]

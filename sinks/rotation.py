@@ -1,7 +1,7 @@
 """Rotation of the storage key: new parts go to the newest key's disk at once, old ones follow, then the former key goes.
 
 The ring of keys is the order: where it has more than one key, the sink moves what is left and removes the former ones. So a
-process that is killed at any point goes on with its next start. ClickHouse moves a part whole: it copies, checks and swaps it.
+process that is killed at any point goes on with its next start. ClickHouse moves a part whole: it copies it and swaps it.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def _parts(settings: SinkSettings, ring: Ring) -> set[Part]:
 def _stable_parts(session: Session) -> set[Part]:
     """By what they cover, since a merge may join them meanwhile: partition and first and last block."""
     rows = session.rows(
-        "SELECT database, table, concat(partition_id, ' ', toString(min(min_block_number)), ' ', "
-        f"toString(max(max_block_number))) FROM system.parts WHERE active AND (database, table) IN {_TABLES} "  # noqa: S608
+        "SELECT database, table, concat(partition_id, ' ', toString(min(min_block_number)), ' ', "  # noqa: S608 - our own names
+        f"toString(max(max_block_number))) FROM system.parts WHERE active AND (database, table) IN {_TABLES} "
         "GROUP BY database, table, partition_id"
     )
     return {Part(*row) for row in rows}
@@ -136,7 +136,7 @@ def _write(settings: SinkSettings, ring: Ring) -> None:
 
 
 class Rotation:
-    """What a running sink does for a rotation: ``run`` beside its other work; ``due`` says when the engine must be opened anew."""
+    """What a running sink does for a rotation: ``run`` beside its work; ``due`` says that the engine must be opened anew."""
 
     def __init__(self, settings: SinkSettings, engine: Engine, wait_s: float = 0.0) -> None:
         self._settings = settings
@@ -152,14 +152,15 @@ class Rotation:
     async def run(self) -> None:
         """After the wait, move parts until none needs a former key. Ends at once where there is none."""
         await asyncio.sleep(self._wait_s)
-        while self._engine and len(self._engine.ring) > 1 and not self.moved:
+        engine = self._engine
+        while engine and len(engine.ring) > 1 and not self.moved:
             try:
-                rest = await asyncio.to_thread(self._move, self._engine)
+                rest = await asyncio.to_thread(self._move, engine)
             except SinkError as error:
                 log.warning("the rotation of the storage key waits: %s", error)
             else:
                 self._tell(rest)
-            await asyncio.sleep(0 if self.moved else _PAUSE_S)
+            await asyncio.sleep(_PAUSE_S)
 
     def _tell(self, rest: Left) -> None:
         self.moved = not rest.parts and not rest.detached

@@ -102,7 +102,7 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 def set_aside(data_dir: Path, keys: Ring) -> None:
-    """Take the directories of keys out of the engine's reach; ``settle`` decides what becomes of them. Both only while ``locked``."""
+    """Take the directories of keys out of the engine's reach, while ``locked``. ``settle`` decides what becomes of them."""
     for kept, aside in _places(data_dir, keys):
         if kept.exists():
             kept.rename(aside)
@@ -141,10 +141,11 @@ def _require_keys(historical: Path, ring: Ring) -> None:
     known = {key.directory for key in ring}
     unknown = [path for path in historical.glob("encrypted*") if path.is_dir() and path.name not in known]
     if unknown:
-        raise KeyFileUnusable(f"{unknown[0]} holds data of a key that VIWORKS_STORAGE_KEY_FILE does not have: restore the file.")
+        raise KeyFileUnusable(
+            f"{unknown[0]} holds data of a key that VIWORKS_STORAGE_KEY_FILE does not have: restore the file."
+        )
 
 
 def _places(data_dir: Path, keys: Ring) -> list[tuple[Path, Path]]:
     historical = data_dir / "clickhouse" / "historical"
     return [(historical / key.directory, historical / f"{_ASIDE}{key.directory}") for key in keys]
-

@@ -38,12 +38,16 @@ class Row(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """``state`` is the subject's new record where it changes, ``csr`` a certificate request that is to be signed."""
+    """``state`` is the subject's new record where it changes, ``csr`` a certificate request that is to be signed.
+
+    ``forgotten``: nothing of the subject is kept, here and where else its client id is a key.
+    """
 
     verdict: dict[str, Any]
     state: dict[str, Any] | None = None
     rows: tuple[Row, ...] = ()
     csr: str | None = None
+    forgotten: bool = False
 
 
 Decide = Callable[[States, Record, int], Decision]

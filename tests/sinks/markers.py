@@ -34,7 +34,9 @@ def fill_with_markers(session: Session, table: str) -> dict[str, bytes]:
         f"SELECT name, type FROM system.columns WHERE database = '{database}' AND table = '{name}' AND default_kind "
         "NOT IN ('MATERIALIZED', 'ALIAS')"
     )
-    ((definition,),) = session.rows(f"SELECT create_table_query FROM system.tables WHERE database = '{database}' AND name = '{name}'")
+    ((definition,),) = session.rows(
+        f"SELECT create_table_query FROM system.tables WHERE database = '{database}' AND name = '{name}'"
+    )
     topic = re.search(r"CHECK _topic = '([^']+)'", definition)
     markers: dict[str, bytes] = {}
     values: dict[str, str] = {}

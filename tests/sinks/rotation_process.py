@@ -41,7 +41,7 @@ def main(directory: Path, step: str, sentence: str = "") -> None:
     """Carry out one step."""
     settings = SinkSettings(data_dir=directory / "data", storage_key_file=directory / "storage.key")
     if step == "retire":
-        rotation.retire(settings, lambda told: os.kill(os.getpid(), signal.SIGKILL) if told == sentence else print(told))
+        rotation.retire(settings, lambda told: os.kill(os.getpid(), signal.SIGKILL) if told == sentence else None)
         return
     engine = open_engine(settings)
     session = engine.session()
@@ -51,7 +51,7 @@ def main(directory: Path, step: str, sentence: str = "") -> None:
         dying = Dying(session, int(sentence or -1))
         while rotation.move(dying).parts:  # type: ignore[arg-type]
             pass
-    print(_everything(session))
+    sys.stdout.write(_everything(session))
     session.close()
     engine.close()
 
