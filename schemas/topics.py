@@ -66,6 +66,8 @@ AUDIT_CHECKPOINTS = Topic("viworks.audit-checkpoints.v1", ("audit_checkpoint",),
 REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
 POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True)
 REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", None, compacted=True, partitions=1)
+# An administrator's orders to the warehouse, in one order: the sink that has the partition carries them out.
+WAREHOUSE_ORDERS = Topic("viworks.warehouse-orders.v1", ("command",), "request_id", 7 * DAY_MS, partitions=1)
 DLQ = Topic("viworks.dlq.v1", (), "", 7 * DAY_MS, partitions=1)
 
 TOPICS: tuple[Topic, ...] = (
@@ -86,5 +88,6 @@ TOPICS: tuple[Topic, ...] = (
     REJECTIONS,
     POLICIES,
     REVOCATIONS,
+    WAREHOUSE_ORDERS,
     DLQ,
 )

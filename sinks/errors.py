@@ -12,6 +12,8 @@ SinkError
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
 ├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
+├── RecordUndelivered           an audit record or a verdict could not be put on its topic: retry
+├── OrderRefused                an administrator's order is not carried out; says why
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
 ├── AuditError                  the audit log is not as it was written
@@ -20,7 +22,8 @@ SinkError
 │   └── ExportUnreadable        an exported file of the log is not one, or is damaged
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
-Retryable are EngineUnavailable, DeadLetterUndelivered and CheckpointUndelivered. No message repeats a value from a row.
+Retryable are EngineUnavailable, DeadLetterUndelivered, CheckpointUndelivered and RecordUndelivered. No message repeats a
+value from a row.
 """
 
 from __future__ import annotations
@@ -80,6 +83,14 @@ class CheckpointUndelivered(SinkError):
 
 class AuditUnavailable(SinkError):
     """An audit record could not be kept in time."""
+
+
+class RecordUndelivered(SinkError):
+    """An audit record or a verdict could not be put on its topic."""
+
+
+class OrderRefused(SinkError):
+    """An administrator's order is not carried out. The message is the reason, for whoever gave it."""
 
 
 class ReplayFailed(SinkError):

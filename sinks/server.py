@@ -17,6 +17,7 @@ from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
 from sinks.lane import Lane
 from sinks.migrate import migrate
+from sinks.orders.serving import follower_of
 from sinks.replay import Replays
 from sinks.rollups import catch_up
 from sinks.settings import SinkSettings
@@ -98,10 +99,26 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
         async with SinkConsumer(settings, lanes) as consumer:
-            yield lambda: sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT))
+            yield lambda: _beside(
+                sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT)),
+                follower_of(settings, engine).run(),
+            )
     finally:
         for writer in writers:
             await asyncio.to_thread(writer.close)
+
+
+async def _beside(consuming: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+    """Consume, and do the others meanwhile; the end or the fault of any ends all. Raises the fault."""
+    tasks = [asyncio.create_task(work) for work in (consuming, *others)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -72,4 +72,5 @@ RETENTIONS: dict[str, Retention] = {
     # By whole days, so that what is left of the chain begins with a day.
     "audit_log": Retention("_day_end", "1 YEAR"),
     "audit_unchained": Retention("timestamp", "1 YEAR"),
+    "warehouse_orders": Retention("timestamp", "90 DAY"),
 }

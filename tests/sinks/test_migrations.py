@@ -24,10 +24,11 @@ TTLS = {
     "audit_log": "toIntervalYear(1)",
     "audit_unchained": "toIntervalYear(1)",
     "registrations": "toIntervalYear(1)",
+    "warehouse_orders": "toIntervalDay(90)",
 }
 # What the chain adds to a record.
 CHAIN = ["_position", "_day", "_written_at", "_value", "_leaf_hash", "_chain_hash"]
-ENCRYPTED = {"heartbeat_rollups", "sessions", "liveness_transitions"}
+ENCRYPTED = {"heartbeat_rollups", "sessions", "liveness_transitions", "warehouse_orders"}
 
 
 def test_they_are_applied_once(warehouse: Warehouse) -> None:
