@@ -26,6 +26,8 @@ In the topic of the warehouse's orders they go to the sink (``sinks.orders``):
 | action | subject | body |
 |---|---|---|
 | retention.run | ``RETENTION`` | |
+| hold.set | the hold's name | client_ids (none: everybody's rows), tables (none: all), since_ms?, until_ms?, reason? |
+| hold.release | the hold's name | reason? |
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ SinkError
 ├── OrderRefused                an administrator's order is not carried out; says why
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
+├── ManifestInvalid             the manifest of what was dropped is not as it was written: nothing is dropped
+├── HoldIncomplete              rows under a legal hold are not copied: their part is not dropped
 ├── AuditError                  the audit log is not as it was written
 │   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
 │   ├── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
@@ -99,6 +101,14 @@ class ReplayFailed(SinkError):
 
 class ConsumerStalled(SinkError):
     """Kafka has records that the consumer does not bring."""
+
+
+class ManifestInvalid(SinkError):
+    """The manifest of what was dropped is not as it was written. The message goes on from "Entry N: "."""
+
+
+class HoldIncomplete(SinkError):
+    """Rows under a legal hold are not copied yet, so their part is not dropped."""
 
 
 class AuditError(SinkError):

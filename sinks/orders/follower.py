@@ -33,6 +33,7 @@ class OrderFollower:
     Args:
         settle: returns when an order needs to be brought no more.
         deliver: puts what is no order on the dead letter topic.
+        tick: awaited between orders, while this process is the one that has them.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class OrderFollower:
         settings: SinkSettings,
         settle: Callable[[Order], Awaitable[None]],
         deliver: Callable[[list[Refused]], Awaitable[None]],
+        tick: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._settle = settle
         self._deliver = deliver
+        self._tick = tick
 
     async def run(self) -> None:
         """Until cancelled. A broker that is away is waited for."""
@@ -65,6 +68,8 @@ class OrderFollower:
                 for record in records.get(_AT, ()):
                     await self._take(record)
                     await consumer.commit({_AT: record.offset + 1})
+                if _AT in consumer.assignment():
+                    await self._tick()
                 if quiet and quiet % _QUIET_POLLS == 0:
                     await _require_none_left(consumer)
         finally:

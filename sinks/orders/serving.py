@@ -8,15 +8,16 @@ from sinks.dead_letters import DeadLetters
 from sinks.engine import Engine
 from sinks.orders.clerk import Clerk
 from sinks.orders.follower import OrderFollower
-from sinks.orders.registry import handlers_of
+from sinks.orders.registry import duties_of
 from sinks.records import Records
 from sinks.settings import SinkSettings
 
 
 def follower_of(settings: SinkSettings, engine: Engine) -> OrderFollower:
     """The follower of the settings' broker and group; ``run`` it until cancelled."""
-    clerk = Clerk(engine, handlers_of(settings, engine), Records(settings.kafka).write, _now_ms)
-    return OrderFollower(settings, clerk.settle, DeadLetters(settings.kafka).deliver)
+    duties = duties_of(settings, engine, _now_ms)
+    clerk = Clerk(engine, duties.handlers, Records(settings.kafka).write, _now_ms)
+    return OrderFollower(settings, clerk.settle, DeadLetters(settings.kafka).deliver, duties.tick)
 
 
 def _now_ms() -> int:
