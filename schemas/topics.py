@@ -69,6 +69,8 @@ REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY
 POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True)
 # A revocation outlives every API key that it could refuse, which is 366 days at most, and every certificate.
 REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", 367 * DAY_MS, compacted=True, partitions=1)
+# An administrator's orders to the warehouse, in one order: the sink that has the partition carries them out.
+WAREHOUSE_ORDERS = Topic("viworks.warehouse-orders.v1", ("command",), "request_id", 7 * DAY_MS, partitions=1)
 DLQ = Topic("viworks.dlq.v1", (), "", 7 * DAY_MS, partitions=1)
 
 TOPICS: tuple[Topic, ...] = (
@@ -89,5 +91,6 @@ TOPICS: tuple[Topic, ...] = (
     REJECTIONS,
     POLICIES,
     REVOCATIONS,
+    WAREHOUSE_ORDERS,
     DLQ,
 )

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sinks.audit.pseudonyms import SUBJECTS, text_literal, word_pattern
+from sinks.audit.pseudonyms import SUBJECTS, word_pattern
 from sinks.engine import Session
 from sinks.errors import ErasureFailed
+from sinks.literals import quoted
 from sinks.tables import DATABASE
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
@@ -70,20 +71,20 @@ def erase(session: Session, client_id: str, pseudonym: str) -> Erased:
     if left:
         raise ErasureFailed(f"it is still named in {', '.join(f'{column.table}.{column.name}' for column in left)}")
     done.kept, done.kept_until = _kept(session, client_id)
-    _mutate(session, "audit_subjects", f"DELETE WHERE client_id = {text_literal(client_id)}")
+    _mutate(session, "audit_subjects", f"DELETE WHERE client_id = {quoted(client_id)}")
     return done
 
 
 def client_of(session: Session, pseudonym: str) -> str | None:
     """The client that a pseudonym stands for; None where its link was destroyed. Raises EngineUnavailable."""
-    sql = f"SELECT client_id FROM {SUBJECTS} WHERE pseudonym = {text_literal(pseudonym)} LIMIT 1"  # noqa: S608 - quoted
+    sql = f"SELECT client_id FROM {SUBJECTS} WHERE pseudonym = {quoted(pseudonym)} LIMIT 1"  # noqa: S608 - quoted
     return next((str(client_id) for (client_id,) in session.rows(sql)), None)
 
 
 def _erase_from(session: Session, columns: Sequence[Column], client_id: str, pseudonym: str, done: Erased) -> None:
     table, others = columns[0].table, [column for column in columns if column.name != "client_id"]
     if len(others) < len(columns):
-        own = f"client_id = {text_literal(client_id)}"
+        own = f"client_id = {quoted(client_id)}"
         done.deleted[table] = _count(session, table, own)
         if done.deleted[table]:
             _mutate(session, table, f"DELETE WHERE {own}")
@@ -126,15 +127,15 @@ def _columns(session: Session) -> list[Column]:
 
 def _names(column: Column, client_id: str) -> str:
     """Whether a value is the client's id, or has it as a word."""
-    pattern = text_literal(word_pattern(client_id))
+    pattern = quoted(word_pattern(client_id))
     if column.type.startswith("Array"):
         return f"arrayExists(each -> match(each, {pattern}), {column.quoted})"
     text = f"ifNull({column.quoted}, '')" if "Nullable" in column.type else column.quoted
-    return f"(position({text}, {text_literal(client_id)}) > 0 AND match({text}, {pattern}))"
+    return f"(position({text}, {quoted(client_id)}) > 0 AND match({text}, {pattern}))"
 
 
 def _renaming(column: Column, client_id: str, pseudonym: str) -> str:
-    pattern, by = text_literal(word_pattern(client_id)), text_literal(rf"\1{pseudonym or 'erased'}\2")
+    pattern, by = quoted(word_pattern(client_id)), quoted(rf"\1{pseudonym or 'erased'}\2")
     # Twice: what stands between two names belongs to the first match.
     within = "each" if column.type.startswith("Array") else column.quoted
     twice = f"replaceRegexpAll(replaceRegexpAll({within}, {pattern}, {by}), {pattern}, {by})"
@@ -151,7 +152,7 @@ def _mutate(session: Session, table: str, what: str) -> None:
 
 
 def _kept(session: Session, client_id: str) -> tuple[int, str]:
-    named = text_literal(client_id)
+    named = quoted(client_id)
     rows = session.rows(
         f"SELECT count(), toString(max(_day_end) + INTERVAL 1 YEAR) FROM {DATABASE}.audit_log "  # noqa: S608 - quoted
         f"WHERE subject = {named} OR actor = {named} OR position(details, {named}) > 0"

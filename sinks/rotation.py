@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from sinks import storage
 from sinks.engine import EmbeddedEngine, Engine, Session
 from sinks.errors import EngineUnavailable, KeyFileUnusable, RotationFailed, SinkError
+from sinks.orders.clerk import in_thread
 from sinks.settings import SinkSettings
 from sinks.storage_keys import Ring, read_ring, write_ring
 
@@ -155,7 +157,7 @@ class Rotation:
         engine = self._engine
         while engine and len(engine.ring) > 1 and not self.moved:
             try:
-                rest = await asyncio.to_thread(self._move, engine)
+                rest = await in_thread(partial(self._move, engine))
             except SinkError as error:
                 log.warning("the rotation of the storage key waits: %s", error)
             else:

@@ -18,6 +18,7 @@ from sinks.engine import EmbeddedEngine, Engine, open_engine
 from sinks.errors import RotationFailed
 from sinks.lane import Lane
 from sinks.migrate import migrate
+from sinks.orders.serving import follower_of
 from sinks.replay import Replays
 from sinks.rollups import catch_up
 from sinks.rotation import Rotation, retire
@@ -58,7 +59,7 @@ async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_
         await asyncio.to_thread(_prepare, engine, settings.clickhouse_cluster)
         rotation = Rotation(settings, engine, wait_s)
         with metrics.served(settings.sink_metrics_host, settings.sink_metrics_port):
-            async with _sql_port(settings, engine), _beside(rotation.run()):
+            async with _sql_port(settings, engine), _meanwhile(rotation.run()):
                 await _consume(settings, engine, ready, rotation)
         return rotation.moved
     finally:
@@ -76,7 +77,7 @@ def _retire(settings: SinkSettings) -> float:
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
     try:
         yield
@@ -131,10 +132,26 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
         async with SinkConsumer(settings, lanes) as consumer:
-            yield lambda: sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT))
+            yield lambda: _beside(
+                sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT)),
+                follower_of(settings, engine).run(),
+            )
     finally:
         for writer in writers:
             await asyncio.to_thread(writer.close)
+
+
+async def _beside(consuming: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+    """Consume, and do the others meanwhile; the end or the fault of any ends all. Raises the fault."""
+    tasks = [asyncio.create_task(work) for work in (consuming, *others)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

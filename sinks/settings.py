@@ -20,6 +20,8 @@ class SinkSettings(BaseSettings):
         sql_tokens_file: further passwords, each with a name and a role; default: secrets/sql-tokens.json in ``data_dir``.
         audit_key_file: what signs the audit log's checkpoints, 32 bytes in base64. Without it none are made.
         audit_checkpoint_interval_s: how long an audit record may wait for the checkpoint that covers it.
+        retention_interval_s: how often the sink looks for what has expired and drops it.
+        retention_overdue_s: how long what should have been dropped may stay before an alert says so.
         sink_group: the consumer group; on a server several processes share it.
         sink_instance: the process's own name in the group: the same after a restart, another for each process.
             With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
@@ -45,6 +47,8 @@ class SinkSettings(BaseSettings):
     storage_key_file: Path | None = None
     audit_key_file: Path | None = None
     audit_checkpoint_interval_s: float = Field(default=60.0, gt=0)
+    retention_interval_s: float = Field(default=600.0, gt=0)
+    retention_overdue_s: float = Field(default=86_400.0, gt=0)
 
     sink_group: str = "viworks-sinks"
     sink_instance: str = ""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from schemas import codec
 from sinks.container import Record
 from sinks.engine import Session
+from sinks.literals import quoted
 from sinks.tables import DATABASE
 
 SUBJECTS = f"{DATABASE}.audit_subjects"
@@ -91,7 +92,7 @@ def pseudonyms_of(session: Session, clients: Sequence[str], draw: Callable[[], s
     known = _known(session, clients)
     new = [name for name in clients if name not in known]
     for first in range(0, len(new), _IDS):
-        values = ", ".join(f"({text_literal(name)}, '{draw()}')" for name in new[first : first + _IDS])
+        values = ", ".join(f"({quoted(name)}, '{draw()}')" for name in new[first : first + _IDS])
         sql = f"INSERT INTO {SUBJECTS} (client_id, pseudonym) SETTINGS async_insert = 0 VALUES {values}"  # noqa: S608
         session.command(sql)
     # Read again: of two processes that drew at once both take the same.
@@ -103,16 +104,10 @@ def word_pattern(client_id: str) -> str:
     return f"(^|{_NO_PART_OF_AN_ID})(?:{re.escape(client_id)})({_NO_PART_OF_AN_ID}|[.:](?:\\s|$)|$)"
 
 
-def text_literal(text: str) -> str:
-    """A string literal of ClickHouse's."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
 def _known(session: Session, clients: Iterable[str]) -> dict[str, str]:
     wanted, found = list(clients), dict[str, str]()
     for first in range(0, len(wanted), _IDS):
-        listed = ", ".join(map(text_literal, wanted[first : first + _IDS]))
+        listed = ", ".join(map(quoted, wanted[first : first + _IDS]))
         sql = f"SELECT client_id, min(pseudonym) FROM {SUBJECTS} WHERE client_id IN ({listed}) GROUP BY client_id"  # noqa: S608
         found |= {str(row[0]): str(row[1]) for row in session.rows(sql)}
     return found

@@ -20,11 +20,11 @@ def historical_tables(session: Session) -> list[str]:
     return [name for (name,) in names]
 
 
-def copy_on_plain_disk(session: Session, table: str) -> str:
-    """An empty table like it, on the disk that nothing encrypts."""
-    session.command("CREATE DATABASE IF NOT EXISTS plain")
-    session.command(f"CREATE TABLE plain.{table} AS viworks.{table} SETTINGS storage_policy = 'default'")
-    return f"plain.{table}"
+def copy_of(session: Session, table: str, settings: str = "") -> str:
+    """An empty table like it, on the disk that it lies on; ``settings`` can say otherwise."""
+    session.command("CREATE DATABASE IF NOT EXISTS marked")
+    session.command(f"CREATE TABLE marked.{table} AS viworks.{table} {settings}")
+    return f"marked.{table}"
 
 
 def fill_with_markers(session: Session, table: str) -> dict[str, bytes]:
