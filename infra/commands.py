@@ -23,7 +23,7 @@ from infra.replay_commands import replay
 from infra.settings import InfraSettings
 from infra.sql_commands import sql_app
 from infra.verify_commands import verify
-from infra.warehouse_commands import migrate, rotate_storage
+from infra.warehouse_commands import erase, migrate, rotate_storage
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -48,6 +48,7 @@ app.command()(unenroll)
 app.command()(replay)
 app.command()(verify)
 app.command()(migrate)
+app.command()(erase)
 keys_app.command(name="rotate-storage")(rotate_storage)
 
 _MOST_CLIENTS = 10_000

@@ -29,6 +29,7 @@ In the topic of the warehouse's orders they go to the sink (``sinks.orders``):
 | retention.run | ``RETENTION`` | |
 | hold.set | the hold's name | client_ids (none: everybody's rows), tables (none: all), since_ms?, until_ms?, reason? |
 | hold.release | the hold's name | reason? |
+| subject.erase | the client's pseudonym in the audit log | reason? |
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ and is not touched: it has pseudonyms only, which mean nothing any more when thi
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from sinks.audit.pseudonyms import SUBJECTS, word_pattern
 from sinks.engine import Session
 from sinks.errors import ErasureFailed
 from sinks.literals import quoted
+from sinks.retention.deletion import delete
 from sinks.tables import DATABASE
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
@@ -51,11 +53,20 @@ class Erased:
     kept_until: str = ""
 
 
-def erase(session: Session, client_id: str, pseudonym: str) -> Erased:
+Deleting = Callable[[str, int], AbstractContextManager[None]]
+"""Entered with a table and a number of rows while these are deleted, so that somebody can write it down."""
+
+
+def _unwritten(table: str, rows: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def erase(session: Session, client_id: str, pseudonym: str, deleting: Deleting = _unwritten) -> Erased:
     """Erase a client, and return once every table is rewritten.
 
     Args:
         pseudonym: what the audit log names it by; empty where it names it nowhere.
+        deleting: see ``Deleting``.
 
     Raises:
         ErasureFailed: no client id, or its name is left somewhere; it may be tried again.
@@ -65,13 +76,15 @@ def erase(session: Session, client_id: str, pseudonym: str) -> Erased:
         raise ErasureFailed("this is no client id")
     columns = _columns(session)
     done = Erased()
+    for table in sorted({column.table for column in columns if column.name == "client_id"}):
+        _delete_own(session, table, client_id, done, deleting)
     for table in sorted({column.table for column in columns}):
-        _erase_from(session, [column for column in columns if column.table == table], client_id, pseudonym, done)
+        _rename_elsewhere(session, [column for column in columns if column.table == table], client_id, pseudonym, done)
     left = [column for column in columns if _count(session, column.table, _names(column, client_id))]
     if left:
         raise ErasureFailed(f"it is still named in {', '.join(f'{column.table}.{column.name}' for column in left)}")
     done.kept, done.kept_until = _kept(session, client_id)
-    _mutate(session, "audit_subjects", f"DELETE WHERE client_id = {quoted(client_id)}")
+    delete(session, "audit_subjects", f"client_id = {quoted(client_id)}")
     return done
 
 
@@ -81,24 +94,27 @@ def client_of(session: Session, pseudonym: str) -> str | None:
     return next((str(client_id) for (client_id,) in session.rows(sql)), None)
 
 
-def _erase_from(session: Session, columns: Sequence[Column], client_id: str, pseudonym: str, done: Erased) -> None:
-    table, others = columns[0].table, [column for column in columns if column.name != "client_id"]
-    if len(others) < len(columns):
-        own = f"client_id = {quoted(client_id)}"
-        done.deleted[table] = _count(session, table, own)
-        if done.deleted[table]:
-            _mutate(session, table, f"DELETE WHERE {own}")
-    for column in others:
+def _delete_own(session: Session, table: str, client_id: str, done: Erased, deleting: Deleting) -> None:
+    own = f"client_id = {quoted(client_id)}"
+    count = _count(session, table, own)
+    if count:
+        with deleting(table, count):
+            delete(session, table, own)
+        done.deleted[table] = count
+
+
+def _rename_elsewhere(session: Session, columns: Sequence[Column], client_id: str, pseudonym: str, done: Erased) -> None:
+    for column in columns:
         names = _names(column, client_id)
-        count = _count(session, table, names)
+        count = 0 if column.name == "client_id" else _count(session, column.table, names)
         if count:
             change = _rewrite if column.fixed else _update
             change(session, column, names, _renaming(column, client_id, pseudonym))
-            done.renamed[table] = done.renamed.get(table, 0) + count
+            done.renamed[column.table] = done.renamed.get(column.table, 0) + count
 
 
 def _update(session: Session, column: Column, names: str, renaming: str) -> None:
-    _mutate(session, column.table, f"UPDATE {column.quoted} = {renaming} WHERE {names}")
+    session.command(f"ALTER TABLE {DATABASE}.{column.table} UPDATE {column.quoted} = {renaming} WHERE {names} {_WHOLE}")
 
 
 def _rewrite(session: Session, column: Column, names: str, renaming: str) -> None:
@@ -111,7 +127,7 @@ def _rewrite(session: Session, column: Column, names: str, renaming: str) -> Non
     old = f"SELECT {place} FROM {table} WHERE {names}"  # noqa: S608 - quoted
     if _count(session, column.table, f"{place} IN ({old}) AND NOT {names}") < _count(session, column.table, names):
         raise ErasureFailed(f"rows of {column.table} were not written anew")
-    _mutate(session, column.table, f"DELETE WHERE {names}")
+    delete(session, column.table, names)
 
 
 def _columns(session: Session) -> list[Column]:
@@ -145,10 +161,6 @@ def _renaming(column: Column, client_id: str, pseudonym: str) -> str:
 def _count(session: Session, table: str, condition: str) -> int:
     sql = f"SELECT count() FROM {DATABASE}.{table} WHERE {condition} SETTINGS final = 0"  # noqa: S608 - quoted above
     return int(session.rows(sql)[0][0])
-
-
-def _mutate(session: Session, table: str, what: str) -> None:
-    session.command(f"ALTER TABLE {DATABASE}.{table} {what} {_WHOLE}")
 
 
 def _kept(session: Session, client_id: str) -> tuple[int, str]:

@@ -87,7 +87,7 @@ class Hold:
         kept = KEPT[table]
         conditions = []
         if self.client_ids:
-            conditions.append(f"{kept.client} IN ({', '.join(map(quoted, self.client_ids))})")
+            conditions.append(_of_clients(kept.client, ", ".join(map(quoted, self.client_ids))))
         if self.since_ms is not None or self.until_ms is not None:
             conditions.append(f"({' OR '.join(self._within(column) for column in kept.times)})")
         return f"({' AND '.join(conditions)})"
@@ -96,6 +96,15 @@ class Hold:
         since = [f"{column} >= {_moment(self.since_ms)}"] if self.since_ms is not None else []
         until = [f"{column} < {_moment(self.until_ms)}"] if self.until_ms is not None else []
         return f"({' AND '.join(since + until)})"
+
+
+def _of_clients(column: str, listed: str) -> str:
+    named = f"{column} IN ({listed})"
+    if column != "subject":
+        return named
+    # The audit log has pseudonyms in place of clients.
+    pseudonyms = f"SELECT pseudonym FROM {DATABASE}.audit_subjects WHERE client_id IN ({listed})"  # noqa: S608 - quoted
+    return f"({named} OR {column} IN ({pseudonyms}))"
 
 
 def any_of(holds: Sequence[Hold], table: str) -> str:

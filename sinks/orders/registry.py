@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sinks.audit.signing_key import AuditKey
 from sinks.engine import Engine
+from sinks.erasures import Erasures
 from sinks.holds.orders import Holds
 from sinks.orders.order import Handler
 from sinks.records import Records
@@ -49,6 +50,7 @@ def duties_of(settings: SinkSettings, engine: Engine, now_ms: Callable[[], int])
         "retention.run": job.run_ordered,
         "hold.set": holds.set,
         "hold.release": holds.release,
+        "subject.erase": Erasures(manifest).erase,
     }
     return Duties(handlers, job.tick)
 
