@@ -11,6 +11,7 @@ import pytest
 from sinks import erasure
 from sinks.audit.pseudonyms import clients_of, renamed
 from sinks.errors import ErasureFailed
+from sinks.holds.hold import hold_of
 from tests.sinks.audit.log import AuditLog, audit_row
 from tests.sinks.samples import (
     alert,
@@ -104,6 +105,15 @@ def test_no_column_names_it_and_others_keep_their_rows(warehouse: Warehouse, log
     assert log.seal() == [], "the log is what was signed"
     again = erasure.erase(warehouse.session, name, "")
     assert (again.deleted, again.renamed) == ({}, {})
+
+
+def test_a_hold_finds_the_records_of_the_audit_under_their_pseudonyms(warehouse: Warehouse, log: AuditLog) -> None:
+    log.write(
+        [audit_row(0, action="client.register", subject="kept-1"), audit_row(1, action="client.register", subject="x")]
+    )
+    hold = hold_of("h", {"client_ids": ["kept-1"], "tables": ["audit_log"]}, 0, "somebody", "o-1")
+    found = f"SELECT _offset FROM viworks.audit_log WHERE {hold.predicate('audit_log')}"
+    assert warehouse.session.rows(found) == [(1,)]
 
 
 def rows_of(warehouse: Warehouse, table: str, client_id: str) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -28,12 +30,11 @@ SENTENCES = [
 ]
 
 
-def step(directory: Path, *arguments: str, killed: bool = False) -> str:
+def step(directory: Path, *arguments: str, killed: bool = False, fails: bool = False) -> str:
     command = [sys.executable, "-m", "tests.sinks.rotation_process", str(directory), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode == -9) == killed, done.stderr
-    assert killed or done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert done.returncode == (-9 if killed else 1 if fails else 0), done.stderr
+    return (done.stderr if fails else done.stdout).strip()
 
 
 @pytest.fixture
@@ -46,16 +47,22 @@ def filled(tmp_path: Path) -> tuple[Path, str]:
     return tmp_path, everything
 
 
-def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str]) -> None:
+@pytest.mark.parametrize(
+    "sentences", [SENTENCES[1::2], pytest.param(SENTENCES, marks=pytest.mark.long)], ids=["two moments", "every moment"]
+)
+def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str], sentences: list[str]) -> None:
     directory, everything = filled
     former = read_ring(directory / "storage.key")[1]
     assert step(directory, "read") == everything, "new parts and old ones are read"
-    step(directory, "move", "1", killed=True)
+    assert "need a former key" in step(directory, "retire", fails=True)
+    assert len(read_ring(directory / "storage.key")) == 2
     step(directory, "move", "2", killed=True)
     assert step(directory, "move") == everything
-    for sentence in SENTENCES:
+    for sentence in sentences:
         step(directory, "retire", sentence, killed=True)
         assert step(directory, "read") == everything, sentence
+    if len(read_ring(directory / "storage.key")) > 1:
+        step(directory, "retire")
     (left,) = read_ring(directory / "storage.key")
     assert left.number == 1
     historical = directory / "data" / "clickhouse" / "historical"
@@ -83,19 +90,34 @@ async def test_a_running_sink_rotates_and_takes_rows_meanwhile(kafka: EmbeddedKa
     assert [path.name for path in (tmp_path / "data/clickhouse/historical").iterdir()] == ["encrypted_1"]
 
 
-def test_a_key_that_something_needs_is_not_removed(filled: tuple[Path, str]) -> None:
-    directory, everything = filled
-    with pytest.raises(AssertionError, match="need a former key"):
-        step(directory, "retire")
-    assert len(read_ring(directory / "storage.key")) == 2
-    assert step(directory, "read") == everything
-
-
-def test_data_of_a_key_that_is_missing_are_not_passed_over(filled: tuple[Path, str]) -> None:
-    directory, _ = filled
-    ring = read_ring(directory / "storage.key")
+def test_data_of_a_key_that_is_missing_are_not_passed_over(tmp_path: Path) -> None:
+    """The engine would open without their parts, and say nothing."""
+    former, newest = StorageKey(0, "0" * 64), StorageKey(1, "1" * 64)
+    (tmp_path / "clickhouse" / "historical" / former.directory).mkdir(parents=True)
+    storage.prepare(tmp_path, (newest, former))
     with pytest.raises(KeyFileUnusable, match="restore the file"):
-        storage.prepare(directory / "data", ring[:1])
+        storage.prepare(tmp_path, (newest,))
+
+
+@pytest.mark.parametrize("keys", [1, 2])
+def test_the_example_for_a_server_is_what_the_embedded_engine_has(tmp_path: Path, keys: int) -> None:
+    ring = tuple(StorageKey(number, "0" * 64) for number in reversed(range(keys)))
+    _, config = storage.prepare(tmp_path, ring)
+    text = (ROOT / "infra" / "clickhouse" / "storage.xml").read_text()
+    head, body = text.split("-->", 1)
+    if keys == 2:
+        body = re.sub(r"<!--\s*(<.*?>)\s*-->", r"\1", body, flags=re.DOTALL)
+        body = body.replace("<main><disk>historical</disk></main>", "<main><disk>historical_1</disk></main>")
+    example = storage_of(f"{head}-->{body}")
+    assert example == storage_of(config.read_text())
+
+
+def storage_of(text: str) -> list[tuple[str, str, str]]:
+    """Every element of the storage configuration but the one path that is the installation's own."""
+    found = ElementTree.fromstring(text).find("storage_configuration")
+    assert found is not None
+    elements = [(each.tag, (each.text or "").strip(), each.get("from_env", "")) for each in found.iter()]
+    return sorted(each for each in elements if not each[1].startswith("/"))
 
 
 def test_a_rotation_under_way_gets_no_third_key() -> None:
