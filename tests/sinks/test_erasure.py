@@ -108,9 +108,7 @@ def test_no_column_names_it_and_others_keep_their_rows(warehouse: Warehouse, log
 
 
 def test_a_hold_finds_the_records_of_the_audit_under_their_pseudonyms(warehouse: Warehouse, log: AuditLog) -> None:
-    log.write(
-        [audit_row(0, action="client.register", subject="kept-1"), audit_row(1, action="client.register", subject="x")]
-    )
+    log.write([audit_row(number, action="client.register", subject=f"kept-{number}") for number in (0, 1)])
     hold = hold_of("h", {"client_ids": ["kept-1"], "tables": ["audit_log"]}, 0, "somebody", "o-1")
     found = f"SELECT _offset FROM viworks.audit_log WHERE {hold.predicate('audit_log')}"
     assert warehouse.session.rows(found) == [(1,)]
