@@ -25,7 +25,10 @@ def set_ttls(session: Session, holds: Sequence[Hold]) -> None:
         if touched and present[table]:
             session.command(f"ALTER TABLE {DATABASE}.{table} REMOVE TTL")
         elif not touched and not present[table]:
-            session.command(f"ALTER TABLE {DATABASE}.{table} MODIFY TTL {RETENTIONS[table].ttl}")
+            # In two steps, since ClickHouse would wait until every part is rewritten, for ever where merges are stopped.
+            ttl = f"{RETENTIONS[table].ttl} SETTINGS materialize_ttl_after_modify = 0"
+            session.command(f"ALTER TABLE {DATABASE}.{table} MODIFY TTL {ttl}")
+            session.command(f"ALTER TABLE {DATABASE}.{table} MATERIALIZE TTL SETTINGS mutations_sync = 0")
 
 
 def copy(session: Session, holds: Sequence[Hold], table: str, parts: Sequence[Part] | None = None) -> None:

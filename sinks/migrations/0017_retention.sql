@@ -1,17 +1,18 @@
 -- The TTL of a table stands behind the sink's own job, which drops what has expired and writes down what it was: ClickHouse drops
--- only what the job has left for so long. What readers see ends at the policy's time, as before.
-ALTER TABLE viworks.heartbeats MODIFY TTL toDateTime(received_at) + INTERVAL 24 HOUR + INTERVAL 6 HOUR;
-ALTER TABLE viworks.heartbeats_now MODIFY TTL toDateTime(received_at) + INTERVAL 24 HOUR + INTERVAL 6 HOUR;
-ALTER TABLE viworks.heartbeat_rollups MODIFY TTL toDateTime(minute) + INTERVAL 90 DAY + INTERVAL 3 DAY;
-ALTER TABLE viworks.sessions MODIFY TTL toDateTime(received_at) + INTERVAL 90 DAY + INTERVAL 3 DAY;
-ALTER TABLE viworks.registrations MODIFY TTL toDateTime(received_at) + INTERVAL 1 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.liveness_transitions MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY + INTERVAL 3 DAY;
-ALTER TABLE viworks.events MODIFY TTL toDateTime(received_at) + INTERVAL 2 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.alerts MODIFY TTL toDateTime(timestamp) + INTERVAL 2 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.rejections MODIFY TTL toDateTime(timestamp) + INTERVAL 2 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.audit_log MODIFY TTL toDateTime(_day_end) + INTERVAL 1 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.audit_unchained MODIFY TTL toDateTime(timestamp) + INTERVAL 1 YEAR + INTERVAL 3 DAY;
-ALTER TABLE viworks.warehouse_orders MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY + INTERVAL 3 DAY;
+-- only what the job has left for so long. What readers see ends at the policy's time, as before. Parts that are there keep the time
+-- that they have, so that no start has to wait for them to be read.
+ALTER TABLE viworks.heartbeats MODIFY TTL toDateTime(received_at) + INTERVAL 24 HOUR + INTERVAL 6 HOUR SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.heartbeats_now MODIFY TTL toDateTime(received_at) + INTERVAL 24 HOUR + INTERVAL 6 HOUR SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.heartbeat_rollups MODIFY TTL toDateTime(minute) + INTERVAL 90 DAY + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.sessions MODIFY TTL toDateTime(received_at) + INTERVAL 90 DAY + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.registrations MODIFY TTL toDateTime(received_at) + INTERVAL 1 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.liveness_transitions MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.events MODIFY TTL toDateTime(received_at) + INTERVAL 2 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.alerts MODIFY TTL toDateTime(timestamp) + INTERVAL 2 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.rejections MODIFY TTL toDateTime(timestamp) + INTERVAL 2 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.audit_log MODIFY TTL toDateTime(_day_end) + INTERVAL 1 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.audit_unchained MODIFY TTL toDateTime(timestamp) + INTERVAL 1 YEAR + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
+ALTER TABLE viworks.warehouse_orders MODIFY TTL toDateTime(timestamp) + INTERVAL 90 DAY + INTERVAL 3 DAY SETTINGS materialize_ttl_after_modify = 0;
 
 -- What was dropped: one signed note for each step, chained. The copy outside is retention/manifest.jsonl.
 CREATE TABLE IF NOT EXISTS viworks.retention_manifest
