@@ -1,4 +1,4 @@
-"""Orders of administrators: a command onto Kafka, the verdict of the registry or of the alert desk back."""
+"""Orders of administrators: a command onto Kafka, the verdict of the registry, the alert desk or the warehouse back."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from infra.kafka_probe import require_answer
 from infra.settings import InfraSettings
 from schemas import codec
 from schemas.errors import CodecError
-from schemas.topics import REGISTRATIONS, VERDICTS, Topic
+from schemas.topics import REGISTRATIONS, VERDICTS, WAREHOUSE_ORDERS, Topic
 
 WITHIN_S = 30.0
 _PROBE_S = 5.0
 _CARRIED_OUT = ("accepted", "renewed")
+_DECIDES = {WAREHOUSE_ORDERS: "the sink runs"}
 
 
 async def order(
@@ -38,7 +39,7 @@ async def order(
     """Give an order (``schemas.commands``) and wait for the verdict on it.
 
     Args:
-        topic: whose reader decides: the registry's, or that of the signals.
+        topic: whose reader decides: the registry's, that of the signals, or that of the warehouse's orders.
 
     Returns:
         the ``verdict`` record, its ``details`` as a dictionary; ``carried_out`` reads it.
@@ -56,9 +57,9 @@ async def order(
             await _write(bootstrap, command, topic)
             return await _verdict(consumer, command["request_id"])
     except TimeoutError:
+        decides = _DECIDES.get(topic, "the processors run")
         raise NotDecided(
-            f"No verdict on {action} came within {within_s:.0f} s: check that the processors run; the order may still be"
-            " carried out."
+            f"No verdict on {action} came within {within_s:.0f} s: check that {decides}; the order may still be carried out."
         ) from None
     except KafkaError as error:
         raise BrokerUnreachable(f"The broker at {bootstrap} did not take the order: {type(error).__name__}.") from None
@@ -126,7 +127,7 @@ async def _at_the_end(consumer: AIOKafkaConsumer) -> None:
 async def _write(bootstrap: str, command: Mapping[str, Any], topic: Topic) -> None:
     value = codec.encode("command", command)
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True) as producer:
-        await producer.send_and_wait(topic.name, value, key=str(command["subject"]).encode())
+        await producer.send_and_wait(topic.name, value, key=str(command.get(topic.key, command["subject"])).encode())
 
 
 async def _verdict(consumer: AIOKafkaConsumer, request_id: str) -> dict[str, Any]:

@@ -7,19 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import clickhouse_connect
 import msgspec
 import pyarrow as pa
-from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from infra import run_file
 from infra.durable_files import private_directory, write_atomically
-from infra.errors import AuditUnreadable, NotRunning
+from infra.errors import AuditUnreadable
 from infra.settings import InfraSettings
-from infra.sql_tokens import local_token
+from infra.sql_reader import reader
 from sinks.audit import exports, sql_source
 from sinks.audit.files import read_notes
 from sinks.audit.report import Report, verify
@@ -61,7 +58,7 @@ async def running(settings: InfraSettings) -> Source:
     with _translated():
         copies = [Copy("file", _notes_of(directory / _FILE))]
         copies += await _topic(settings.kafka or run.get("kafka"))
-        client = _client(settings, run)
+        client = reader(settings, "auditor")
         copies.append(Copy("table", sql_source.notes(client)))
     return Source(tuple(copies), lambda: sql_source.tables(client), directory / _KEYS)
 
@@ -126,20 +123,6 @@ def _of_topic(notes: list[str]) -> Copy:
 def _notes_of(path: Path) -> list[str]:
     """What is missing is found by comparison, so a file that is gone is one without checkpoints."""
     return read_notes(path) if path.exists() else []
-
-
-def _client(settings: InfraSettings, run: dict[str, str]) -> Client:
-    if settings.clickhouse:
-        return clickhouse_connect.get_client(dsn=settings.clickhouse)
-    if "sql" not in run:
-        raise NotRunning(
-            f"Nothing is running in {settings.data_dir}: start it, name a server, or verify an export by --from."
-        )
-    address = urlsplit(run["sql"])
-    token = local_token(settings.data_dir, "auditor")
-    return clickhouse_connect.get_client(
-        host=address.hostname or "", port=address.port or 0, username="audit", password=token, database="viworks"
-    )
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from infra.settings import InfraSettings
 from infra.soc_commands import add_soc_commands
 from infra.sql_commands import sql_app
 from infra.verify_commands import verify
+from infra.warehouse_commands import erase, migrate, rotate_storage
 
 app = typer.Typer(
     help="ViWorkS ingest: signed client telemetry into Kafka and ClickHouse.",
@@ -48,6 +49,9 @@ app.command()(unenroll)
 app.command()(replay)
 app.command()(verify)
 add_soc_commands(app)
+app.command()(migrate)
+app.command()(erase)
+keys_app.command(name="rotate-storage")(rotate_storage)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

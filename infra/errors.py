@@ -26,6 +26,7 @@ InfraError
 ├── SqlRefused
 ├── SqlPortAway
 ├── RowsFaulty
+├── WarehouseUnusable
 └── PartNotStarted
 """
 
@@ -152,6 +153,10 @@ class SqlPortAway(InfraError):
 
 class RowsFaulty(InfraError):
     """``viworks verify`` found rows that are not what was signed."""
+
+
+class WarehouseUnusable(InfraError):
+    """The embedded engine or the server cannot be used, or refuses what a command asks of it."""
 
 
 class PartNotStarted(InfraError):

@@ -63,7 +63,7 @@ def build_app(settings: ProcessorSettings, clock: Clock) -> faust.App:
     tables = {topic: ChangelogTable(app, name, topic) for name, topic in REGISTRY_TABLES.items()}
     lookout = Lookout(book, lambda client_id: _node_of(tables[CLIENTS], client_id))
     liveness = _liveness_agent(app, settings, tables[CLIENTS], outbox, lookout)
-    registry = RegistryAgent(tables, outbox, open_issuer(settings), liveness.registered)
+    registry = RegistryAgent(tables, outbox, open_issuer(settings), liveness.registered, liveness.erased)
     _carry(app, REGISTRATIONS, "registry", registry.handle)
     _carry(app, HEARTBEATS, "liveness", liveness.handle)
     _carry(app, EVENTS, "events", SignalAgent(EVENTS, lookout.event, outbox).handle)

@@ -125,6 +125,12 @@ class FleetPartition:
         """A client need not come any more, such as a revoked one."""
         self._expected.pop(client_id, None)
 
+    def erase(self, client_id: str) -> None:
+        """Nothing is known of the client any more."""
+        self._clients.pop(client_id, None)
+        self._expected.pop(client_id, None)
+        self._scheduled.pop(client_id, None)
+
     @property
     def watermark_ms(self) -> int | None:
         """How far the partition has proved to have seen; None before the first tick."""

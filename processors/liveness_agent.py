@@ -25,6 +25,8 @@ from schemas.topics import LIVENESS
 
 # Less than the time between two ticks of an edge, so that none of them is left out.
 _TOLD_EVERY_MS = 400
+# Edges know of a revocation within seconds.
+_STRAGGLERS_MS = 60_000
 
 
 class Tables(NamedTuple):
@@ -49,6 +51,8 @@ class LivenessAgent:
         self._told: dict[int, tuple[int, int]] = {}
         # Not persisted: after a restart clones give themselves away again.
         self._boots: dict[str, Boots] = {}
+        # Clients that were erased, until when their heartbeats may be such as were under way.
+        self._gone: dict[str, int] = {}
         self._table.on_recovered(self._restore)
 
     async def handle(self, partition: int, records: Sequence[ConsumerRecord]) -> None:
@@ -59,6 +63,8 @@ class LivenessAgent:
         seen: list[Signal] = []
         for _, schema, record in rows:
             if schema == "heartbeat":
+                if self._gone and self._is_erased(record):
+                    continue
                 batch.append(_heartbeat(record))
                 seen += self._look(record)
             else:
@@ -71,10 +77,28 @@ class LivenessAgent:
     def registered(self, partition: int, client: Mapping[str, Any]) -> None:
         """The registry has written a client: an active one that was never heard has to come, another need not."""
         fleet = self._partition(partition)
+        self._gone.pop(client["client_id"], None)
         if client["status"] == "active":
             fleet.expect(client["client_id"], client["registered_at"])
         else:
             fleet.forget(client["client_id"])
+
+    def erased(self, partition: int, client_id: str) -> list[Awaitable[Any]]:
+        """The registry forgets a client: so do its liveness and all topics of it. What it sent before may still come in."""
+        self._partition(partition).erase(client_id)
+        self._boots.pop(client_id, None)
+        self._gone[client_id] = self._outbox.clock() + _STRAGGLERS_MS
+        key = client_id.encode()
+        return [self._table.delete(partition, key), self._kept.delete(partition, key)]
+
+    def _is_erased(self, record: Mapping[str, Any]) -> bool:
+        until_ms = self._gone.get(record["client_id"])
+        if until_ms is None:
+            return False
+        if record["received_at"] < until_ms and self._outbox.clock() < until_ms + _STRAGGLERS_MS:
+            return True
+        del self._gone[record["client_id"]]
+        return False
 
     def _look(self, record: dict[str, Any]) -> list[Signal]:
         client_id = record["client_id"]

@@ -44,6 +44,7 @@ COMMANDS = {
     "client.reinstate": Kind(CLIENTS, "subject", administration.reinstate),
     "client.revoke_keys": Kind(CLIENTS, "subject", administration.revoke_keys),
     "client.allow_key": Kind(CLIENTS, "subject", administration.allow_key),
+    "client.erase": Kind(CLIENTS, "subject", administration.erase),
     "enrolment.create": Kind(ENROLMENTS, "subject", enrolment.create),
     "enrolment.revoke": Kind(ENROLMENTS, "subject", enrolment.revoke),
     "policy.set": Kind(POLICIES, "subject", policies.set_policy),
@@ -74,6 +75,7 @@ class RegistryAgent:
     Args:
         tables: by the compacted topic that is their changelog.
         on_client: called with the partition and the record of each client that was written.
+        on_erased: called with the partition and the id of each client that is to be forgotten; its writes are awaited.
     """
 
     def __init__(
@@ -82,7 +84,9 @@ class RegistryAgent:
         outbox: Outbox,
         issuer: Issuer,
         on_client: Callable[[int, Record], None],
+        on_erased: Callable[[int, str], Sequence[Awaitable[Any]]] = lambda partition, client_id: (),
     ) -> None:
+        self._on_erased = on_erased
         self._on_client = on_client
         self._tables = tables
         self._states = {topic: _Records(table, topic) for topic, table in tables.items()}
@@ -102,6 +106,8 @@ class RegistryAgent:
         decided = await asyncio.gather(*(self._with_certificate(each) for each in found))
         # First the state, then what is said about it: a verdict that an edge has seen must hold after a crash.
         states = [self._put(each.kind.table, partition, each.decision.state) for each in decided if each.decision.state]
+        erased = [each for each in decided if each.decision.forgotten]
+        states += [write for each in erased for write in self._forget(each, partition)]
         await self._outbox.settle(states)
         for each in decided:
             if each.kind.table is CLIENTS and each.decision.state:
@@ -125,6 +131,11 @@ class RegistryAgent:
             log.error("a certificate was not issued: %s", error)
             return decided._replace(decision=certificates.without_certificate(decision))
         return decided._replace(decision=certificates.with_certificate(decision, issued, decided.before))
+
+    def _forget(self, decided: _Decided, partition: int) -> list[Awaitable[Any]]:
+        client_id = str(decided.request[decided.kind.subject])
+        tombstone = self._tables[decided.kind.table].delete(partition, client_id.encode())
+        return [tombstone, *self._on_erased(partition, client_id)]
 
     def _put(self, topic: Topic, partition: int, record: dict[str, Any]) -> Awaitable[Any]:
         value = codec.encode(topic.schemas[0], record)

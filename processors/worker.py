@@ -15,10 +15,10 @@ from processors.clock import Clock, system_clock
 from processors.errors import RecoveryStalled, TopicsMissing, WorkerFailed
 from processors.settings import ProcessorSettings
 from processors.watchdog import Worker, watch
-from schemas.topics import TOPICS
+from schemas.topics import DAY_MS, TOPICS
 
 # Small segments: only a segment that is closed is compacted, and a start reads what is left.
-_CHANGELOG = {"cleanup.policy": "compact", "segment.bytes": str(32 << 20)}
+_CHANGELOG = {"cleanup.policy": "compact", "segment.bytes": str(32 << 20), "max.compaction.lag.ms": str(DAY_MS)}
 _CREATED_LOOKS, _CREATED_PAUSE_S = 200, 0.05
 _CUT_OFF_S = 1.0
 _CANCELS, _CANCEL_PAUSE_S = 20, 0.05

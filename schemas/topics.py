@@ -36,9 +36,11 @@ class Topic:
         """The topic's configuration in Kafka's own words."""
         if not self.compacted:
             return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        # What was replaced or erased is gone within two days (KIP-354): without a bound its segment may never be looked at.
+        bound = {"max.compaction.lag.ms": str(DAY_MS), "delete.retention.ms": str(DAY_MS)}
         if self.retention_ms is None:
-            return {"cleanup.policy": "compact"}
-        return {"cleanup.policy": "compact,delete", "retention.ms": str(self.retention_ms)}
+            return {"cleanup.policy": "compact", **bound}
+        return {"cleanup.policy": "compact,delete", "retention.ms": str(self.retention_ms), **bound}
 
 
 # All that the registry decides, in one order per key: requests of clients, claims of enrolment tokens, commands.
@@ -65,7 +67,10 @@ AUDIT = Topic("viworks.audit.v1", ("audit",), "subject", 30 * DAY_MS, partitions
 AUDIT_CHECKPOINTS = Topic("viworks.audit-checkpoints.v1", ("audit_checkpoint",), "day", 365 * DAY_MS, partitions=1)
 REJECTIONS = Topic("viworks.rejections.v1", ("rejection",), "client_id", 7 * DAY_MS)
 POLICIES = Topic("viworks.policies.v1", ("policy",), "policy_id", None, compacted=True)
-REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", None, compacted=True, partitions=1)
+# A revocation outlives every API key that it could refuse, which is 366 days at most, and every certificate.
+REVOCATIONS = Topic("viworks.revocations.v1", ("revocation",), "client_id", 367 * DAY_MS, compacted=True, partitions=1)
+# An administrator's orders to the warehouse, in one order: the sink that has the partition carries them out.
+WAREHOUSE_ORDERS = Topic("viworks.warehouse-orders.v1", ("command",), "request_id", 7 * DAY_MS, partitions=1)
 DLQ = Topic("viworks.dlq.v1", (), "", 7 * DAY_MS, partitions=1)
 
 TOPICS: tuple[Topic, ...] = (
@@ -86,5 +91,6 @@ TOPICS: tuple[Topic, ...] = (
     REJECTIONS,
     POLICIES,
     REVOCATIONS,
+    WAREHOUSE_ORDERS,
     DLQ,
 )

@@ -20,6 +20,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from sinks import storage
 from sinks.errors import EngineInUse, EngineNotOpened, EngineUnavailable, Fenced, RowsRefused
 from sinks.settings import SinkSettings
+from sinks.storage_keys import Ring, read_ring
 
 # Errors of rows, not of the engine: parsing, conversion, a violated constraint, an exception of the Avro reader.
 _CODES_OF_ROWS = frozenset({6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469, 633})
@@ -109,8 +110,10 @@ def open_engine(settings: SinkSettings) -> Engine:
     """
     if settings.clickhouse:
         return ServerEngine(settings.clickhouse)
-    key = storage.read_storage_key(settings.storage_key_file)
-    return EmbeddedEngine(settings.data_dir, key)
+    ring = read_ring(settings.storage_key_file)
+    with storage.locked(settings.data_dir):
+        storage.settle(settings.data_dir, ring)
+    return EmbeddedEngine(settings.data_dir, ring)
 
 
 class _Session:
@@ -185,16 +188,18 @@ class EmbeddedEngine:
     """chDB in this process, under ``data_dir``.
 
     Raises:
+        KeyFileUnusable: there are data of a key that is not in the ring.
         EngineInUse: another process has the directory open.
         EngineNotOpened: the engine gives another reason, or none.
     """
 
-    def __init__(self, data_dir: Path, key: str) -> None:
-        directory, config = storage.prepare(data_dir)
+    def __init__(self, data_dir: Path, ring: Ring) -> None:
+        directory, config = storage.prepare(data_dir, ring)
+        self.ring = ring
         self._path = os.path.realpath(directory)
         self._options = {"config-file": str(config)}
-        with storage.key_in_environment(key):
-            # Held open: the engine ends with its last handle, and could not open again without the key.
+        with storage.keys_in_environment(ring):
+            # Held open: the engine ends with its last handle, and could not open again without the keys.
             self._first = self._client()
 
     @property

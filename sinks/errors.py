@@ -13,15 +13,22 @@ SinkError
 ├── DeadLetterUndelivered       a refused row could not be put on the dead letter topic: retry
 ├── CheckpointUndelivered       a checkpoint could not be put on its topic: retry
 ├── AuditUnavailable            an audit record of a query could not be kept in time: the query is not answered
+├── RotationFailed              a former storage key cannot be removed: it stays, and nothing is lost
+├── ErasureFailed               a client is not erased whole: it may be tried again
+├── RecordUndelivered           an audit record or a verdict could not be put on its topic: retry
+├── OrderRefused                an administrator's order is not carried out; says why
 ├── ReplayFailed                a table cannot be rebuilt from Kafka: it stays as it is
 ├── ConsumerStalled             Kafka has records that the consumer does not bring: start anew
+├── ManifestInvalid             the manifest of what was dropped is not as it was written: nothing is dropped
+├── HoldIncomplete              rows under a legal hold are not copied: their part is not dropped
 ├── AuditError                  the audit log is not as it was written
 │   ├── CheckpointInvalid       no checkpoint, or one that nobody of us has signed
 │   ├── LogAltered              what is in the tables contradicts what was signed or written: nothing more is signed
 │   └── ExportUnreadable        an exported file of the log is not one, or is damaged
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
-Retryable are EngineUnavailable, DeadLetterUndelivered and CheckpointUndelivered. No message repeats a value from a row.
+Retryable are EngineUnavailable, DeadLetterUndelivered, CheckpointUndelivered and RecordUndelivered. No message repeats a
+value from a row.
 """
 
 from __future__ import annotations
@@ -87,12 +94,36 @@ class AuditUnavailable(SinkError):
     """An audit record could not be kept in time."""
 
 
+class RotationFailed(SinkError):
+    """A former storage key cannot be removed, so it stays."""
+
+
+class ErasureFailed(SinkError):
+    """A client is not erased whole. It may be tried again."""
+
+
+class RecordUndelivered(SinkError):
+    """An audit record or a verdict could not be put on its topic."""
+
+
+class OrderRefused(SinkError):
+    """An administrator's order is not carried out. The message is the reason, for whoever gave it."""
+
+
 class ReplayFailed(SinkError):
     """A table cannot be rebuilt from Kafka. It stays as it is."""
 
 
 class ConsumerStalled(SinkError):
     """Kafka has records that the consumer does not bring."""
+
+
+class ManifestInvalid(SinkError):
+    """The manifest of what was dropped is not as it was written. The message goes on from "Entry N: "."""
+
+
+class HoldIncomplete(SinkError):
+    """Rows under a legal hold are not copied yet, so their part is not dropped."""
 
 
 class AuditError(SinkError):

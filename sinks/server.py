@@ -16,10 +16,13 @@ from sinks.claims import Claims
 from sinks.consumer import SinkConsumer
 from sinks.dead_letters import DeadLetters
 from sinks.engine import EmbeddedEngine, Engine, open_engine
+from sinks.errors import RotationFailed
 from sinks.lane import Lane
 from sinks.migrate import migrate
+from sinks.orders.serving import follower_of
 from sinks.replay import Replays
 from sinks.rollups import catch_up
+from sinks.rotation import Rotation, retire
 from sinks.settings import SinkSettings
 from sinks.sieve import drop_left_over
 from sinks.sql_port.listener import listening
@@ -29,6 +32,7 @@ from sinks.writer import TableWriter
 log = logging.getLogger(__name__)
 
 _ORDER_POLL_S = 0.5
+_RETIRE_AGAIN_S = 600.0
 
 
 async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
@@ -43,34 +47,64 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
     """
     # Records live for seconds and hold no cycles: a collection that walks them all finds nothing.
     gc.set_threshold(100_000, 50, 100)
+    wait_s = 0.0
+    while True:
+        if await _serve_opened(settings, ready, wait_s):
+            wait_s = await asyncio.to_thread(_retire, settings)
+
+
+async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_s: float) -> bool:
+    """Serve until a rotation needs the engine closed. Returns whether former keys are needed no more."""
     engine = await asyncio.to_thread(open_engine, settings)
     try:
-        await asyncio.to_thread(_prepare, engine)
+        await asyncio.to_thread(_prepare, engine, settings.clickhouse_cluster)
+        rotation = Rotation(settings, engine, wait_s)
         with metrics.served(settings.sink_metrics_host, settings.sink_metrics_port):
-            async with _sql_port(settings, engine):
-                await _consume(settings, engine, ready)
+            async with _sql_port(settings, engine), _meanwhile(rotation.run()):
+                await _consume(settings, engine, ready, rotation)
+        return rotation.moved
     finally:
         await asyncio.to_thread(engine.close)
 
 
-async def _consume(settings: SinkSettings, engine: Engine, ready: Callable[[], None]) -> None:
-    """Consume; where a replay is ordered, carry it out while nothing is consumed, and go on."""
+def _retire(settings: SinkSettings) -> float:
+    """Returns how long to wait before it is tried again."""
+    try:
+        retire(settings)
+    except RotationFailed as error:
+        log.error("the former storage key stays for now: %s", error)
+        return _RETIRE_AGAIN_S
+    return 0.0
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _consume(settings: SinkSettings, engine: Engine, ready: Callable[[], None], rotation: Rotation) -> None:
+    """Consume; where a replay is ordered, carry it out while nothing is consumed, and go on. Ends for a rotation."""
     replays = Replays(settings.data_dir, engine, settings.kafka) if isinstance(engine, EmbeddedEngine) else None
     if replays and replays.ordered:
         # One that was cut short may take longer than a start may.
         ready()
-    while True:
+    while not rotation.due:
         if replays:
             await replays.carry_out()
         async with _consuming(settings, engine) as run:
             ready()
-            await _run_until_ordered(run(), replays)
+            await _run_until(lambda: rotation.due or bool(replays and replays.ordered), run())
 
 
-async def _run_until_ordered(consuming: Coroutine[None, None, None], replays: Replays | None) -> None:
+async def _run_until(ordered: Callable[[], bool], consuming: Coroutine[None, None, None]) -> None:
     running = asyncio.create_task(consuming)
     try:
-        while not (replays and replays.ordered):
+        while not ordered():
             done, _ = await asyncio.wait([running], timeout=_ORDER_POLL_S)
             for task in done:
                 task.result()
@@ -79,10 +113,10 @@ async def _run_until_ordered(consuming: Coroutine[None, None, None], replays: Re
         await asyncio.gather(running, return_exceptions=True)
 
 
-def _prepare(engine: Engine) -> None:
+def _prepare(engine: Engine, cluster: str) -> None:
     session = engine.session()
     try:
-        for migration in migrate(session):
+        for migration in migrate(session, cluster):
             log.info("applied %s", migration.name)
         if isinstance(engine, EmbeddedEngine):
             drop_left_over(session)
@@ -100,7 +134,10 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
     lanes = [Lane(table, writer, dead_letters.deliver, settings) for table, writer in zip(TABLES, writers, strict=True)]
     try:
         async with SinkConsumer(settings, lanes) as consumer:
-            yield lambda: sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT))
+            yield lambda: _beside(
+                sealed_while(consumer.run(), settings, engine, audit, lambda: consumer.owns(AUDIT)),
+                follower_of(settings, engine).run(),
+            )
     finally:
         for writer in writers:
             await asyncio.to_thread(writer.close)
@@ -108,6 +145,19 @@ async def _consuming(settings: SinkSettings, engine: Engine) -> AsyncIterator[Ca
 
 def _claims(engine: Engine, table: Table) -> Claims | None:
     return None if isinstance(engine, EmbeddedEngine) else Claims(table)
+
+
+async def _beside(consuming: Coroutine[None, None, None], *others: Coroutine[None, None, None]) -> None:
+    """Consume, and do the others meanwhile; the end or the fault of any ends all. Raises the fault."""
+    tasks = [asyncio.create_task(work) for work in (consuming, *others)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

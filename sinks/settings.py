@@ -14,11 +14,14 @@ class SinkSettings(BaseSettings):
     Attributes:
         kafka: ``host:port``, several by commas.
         clickhouse: a server's DSN; empty for the embedded engine under ``data_dir``.
-        storage_key_file: 64 hex digits, the key of the encrypted disk. Without it only a server can be used.
+        clickhouse_cluster: the cluster whose servers, replicas of each other, get the tables; empty for one server.
+        storage_key_file: the keys of the encrypted disks, see ``sinks.storage_keys``. Without it only a server can be used.
         sql_token_file: the password of the SQL port. Without it the port is not opened.
         sql_tokens_file: further passwords, each with a name and a role; default: secrets/sql-tokens.json in ``data_dir``.
         audit_key_file: what signs the audit log's checkpoints, 32 bytes in base64. Without it none are made.
         audit_checkpoint_interval_s: how long an audit record may wait for the checkpoint that covers it.
+        retention_interval_s: how often the sink looks for what has expired and drops it.
+        retention_overdue_s: how long what should have been dropped may stay before an alert says so.
         sink_group: the consumer group; on a server several processes share it.
         sink_instance: the process's own name in the group: the same after a restart, another for each process.
             With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
@@ -40,9 +43,12 @@ class SinkSettings(BaseSettings):
     data_dir: Path = Path(".viworks")
     kafka: str = "127.0.0.1:9092"
     clickhouse: str = ""
+    clickhouse_cluster: str = ""
     storage_key_file: Path | None = None
     audit_key_file: Path | None = None
     audit_checkpoint_interval_s: float = Field(default=60.0, gt=0)
+    retention_interval_s: float = Field(default=600.0, gt=0)
+    retention_overdue_s: float = Field(default=86_400.0, gt=0)
 
     sink_group: str = "viworks-sinks"
     sink_instance: str = ""

@@ -11,6 +11,10 @@ from schemas.topics import Topic
 
 DATABASE = "viworks"
 
+_DAY_MS = 86_400_000
+# A month, and what may come late into it.
+_MONTH_MS = 40 * _DAY_MS
+
 
 @dataclass(frozen=True)
 class Table:
@@ -36,14 +40,30 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Until when a row may be served: ``column`` + ``interval``, the latter in ClickHouse's own words."""
+    """Until when a row may be served: ``column`` + ``interval``, the latter in ClickHouse's own words.
+
+    Attributes:
+        slack: how much later ClickHouse's own TTL drops what the sink has not dropped (``sinks.retention``).
+        spread_ms: how long a row may wait for the last row of its part to expire.
+        by_rows: the table has no parts that expire as a whole; its rows are deleted one by one.
+        by_days: its partitions go as a whole, the oldest first.
+    """
 
     column: str
     interval: str
+    slack: str = "3 DAY"
+    spread_ms: int = 2 * _DAY_MS
+    by_rows: bool = False
+    by_days: bool = False
 
     @property
     def predicate(self) -> str:
         return f"{self.column} > now64(3) - INTERVAL {self.interval}"
+
+    @property
+    def ttl(self) -> str:
+        """The table's TTL, as its definition has it."""
+        return f"toDateTime({self.column}) + INTERVAL {self.interval} + INTERVAL {self.slack}"
 
 
 TABLES: tuple[Table, ...] = (
@@ -60,17 +80,18 @@ TABLES: tuple[Table, ...] = (
 )
 
 RETENTIONS: dict[str, Retention] = {
-    "heartbeats": Retention("received_at", "24 HOUR"),
-    "heartbeats_now": Retention("received_at", "24 HOUR"),
+    "heartbeats": Retention("received_at", "24 HOUR", slack="6 HOUR", spread_ms=_DAY_MS // 12),
+    "heartbeats_now": Retention("received_at", "24 HOUR", slack="6 HOUR", spread_ms=_DAY_MS // 12, by_rows=True),
     "heartbeat_rollups": Retention("minute", "90 DAY"),
     "heartbeat_rollups_hourly": Retention("hour", "90 DAY"),
     "sessions": Retention("received_at", "90 DAY"),
-    "registrations": Retention("received_at", "1 YEAR"),
+    "registrations": Retention("received_at", "1 YEAR", spread_ms=_MONTH_MS),
     "liveness_transitions": Retention("timestamp", "90 DAY"),
-    "events": Retention("received_at", "2 YEAR"),
-    "alerts": Retention("timestamp", "2 YEAR"),
-    "rejections": Retention("timestamp", "2 YEAR"),
+    "events": Retention("received_at", "2 YEAR", spread_ms=_MONTH_MS),
+    "alerts": Retention("timestamp", "2 YEAR", spread_ms=_MONTH_MS),
+    "rejections": Retention("timestamp", "2 YEAR", spread_ms=_MONTH_MS),
     # By whole days, so that what is left of the chain begins with a day.
-    "audit_log": Retention("_day_end", "1 YEAR"),
-    "audit_unchained": Retention("timestamp", "1 YEAR"),
+    "audit_log": Retention("_day_end", "1 YEAR", by_days=True),
+    "audit_unchained": Retention("timestamp", "1 YEAR", spread_ms=_MONTH_MS),
+    "warehouse_orders": Retention("timestamp", "90 DAY", spread_ms=_MONTH_MS),
 }

@@ -103,6 +103,10 @@ CREATE SETTINGS PROFILE OR REPLACE viworks_admin SETTINGS
 CREATE ROLE OR REPLACE viworks_analyst SETTINGS PROFILE 'viworks_analyst';
 GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.* TO viworks_analyst;
 REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.audit* FROM viworks_analyst;
+REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.warehouse_orders FROM viworks_analyst;
+REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.retention_manifest FROM viworks_analyst;
+REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.holds FROM viworks_analyst;
+REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.held_* FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes) ON viworks.heartbeats FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes, public_key) ON viworks.registrations FROM viworks_analyst;
 REVOKE SELECT(signature, signed_bytes) ON viworks.sessions FROM viworks_analyst;
@@ -132,6 +136,10 @@ GRANT SELECT ON system.zeros TO viworks_analyst;
 GRANT SELECT ON system.zeros_mt TO viworks_analyst;
 CREATE ROLE OR REPLACE viworks_auditor SETTINGS PROFILE 'viworks_auditor';
 GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.audit* TO viworks_auditor;
+GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.warehouse_orders TO viworks_auditor;
+GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.retention_manifest TO viworks_auditor;
+GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.holds TO viworks_auditor;
+GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON viworks.held_* TO viworks_auditor;
 GRANT SELECT ON system.aggregate_function_combinators TO viworks_auditor;
 GRANT SELECT ON system.collations TO viworks_auditor;
 GRANT SELECT ON system.columns TO viworks_auditor;
@@ -167,4 +175,5 @@ CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.alerts FOR SELECT USIN
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.rejections FOR SELECT USING timestamp > now64(3) - INTERVAL 2 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.audit_log FOR SELECT USING _day_end > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.audit_unchained FOR SELECT USING timestamp > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
+CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.warehouse_orders FOR SELECT USING timestamp > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE QUOTA OR REPLACE viworks_sql KEYED BY user_name FOR INTERVAL 1 minute MAX queries = 1200, FOR INTERVAL 1 hour MAX execution_time = 3600 TO viworks_analyst, viworks_auditor, viworks_admin;

@@ -1,4 +1,4 @@
-"""Commands on clients: approve, revoke, reinstate, end all API keys, allow another key."""
+"""Commands on clients: approve, revoke, reinstate, end all API keys, allow another key, erase."""
 
 from __future__ import annotations
 
@@ -63,6 +63,20 @@ def allow_key(clients: States, command: Record, now_ms: int) -> Decision:
         return _refused(command, now_ms, "there is no such client")
     after = {**state, "allowed_key_id": arguments["key_id"]}
     return _done(command, now_ms, after, key_id=arguments["key_id"])
+
+
+def erase(clients: States, command: Record, now_ms: int) -> Decision:
+    """``client.erase``: its API keys and certificates end at once, and nothing else is kept of it. An unknown one, too.
+
+    An order may come again after its first half was written, so what it writes does not depend on what is known.
+    """
+    state = clients.get(command["subject"]) or {"certificate_serials": (), "revoked_serials": ()}
+    serials = [*state["revoked_serials"], *state["certificate_serials"]][-MAX_SERIALS:]
+    nobody = {"client_id": command["subject"], "key_epoch": 0, "revoked_serials": serials}
+    # Tokens name the second in which they were made. Whoever registers under the id later is a new client.
+    row = _revocation(nobody, command, issued_before=command["received_at"] + 1_000)
+    answer = verdict(command, str(command["subject"]), Outcome.ACCEPTED, now_ms)
+    return Decision(answer, None, (row, _audited(command)), forgotten=True)
 
 
 def _revoke_all(command: Record, now_ms: int) -> Decision:

@@ -38,12 +38,16 @@ class Row(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """``state`` is the subject's new record where it changes, ``csr`` a certificate request that is to be signed."""
+    """``state`` is the subject's new record where it changes, ``csr`` a certificate request that is to be signed.
+
+    ``forgotten``: nothing of the subject is kept, here and where else its client id is a key.
+    """
 
     verdict: dict[str, Any]
     state: dict[str, Any] | None = None
     rows: tuple[Row, ...] = ()
     csr: str | None = None
+    forgotten: bool = False
 
 
 Decide = Callable[[States, Record, int], Decision]
@@ -64,10 +68,9 @@ def verdict(request: Record, subject: str, outcome: Outcome, now_ms: int, **deta
 
 def audit(request: Record, action: str, subject: str, actor: str, outcome: Outcome, **details: Any) -> Row:
     """What must be answered for later. A redelivered request has the same ``audit_id``."""
-    namespace = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:viworks:audit:{action}")
     facts = {"request_id": request["request_id"], "client_timestamp": request["timestamp"], "edge": request["edge"]}
     record = {
-        "audit_id": str(uuid.uuid5(namespace, request["request_id"])),
+        "audit_id": audit_id_of(action, request["request_id"]),
         "timestamp": request["received_at"],
         "actor": actor,
         "action": action,
@@ -76,3 +79,8 @@ def audit(request: Record, action: str, subject: str, actor: str, outcome: Outco
         "details": json.dumps(facts | details, separators=(",", ":")),
     }
     return Row(AUDIT, record)
+
+
+def audit_id_of(action: str, request_id: str) -> str:
+    """The ``audit_id`` of the record that a request leads to."""
+    return str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:viworks:audit:{action}"), request_id))

@@ -30,9 +30,13 @@ class AuditKey:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The signed note. Raises KeyFileUnusable, OSError."""
+        return self.sign_text(checkpoint.text, checkpoint.origin)
+
+    def sign_text(self, text: str, name: str) -> str:
+        """The note of a text, which begins with the line ``name``. Raises KeyFileUnusable, OSError."""
         key = SigningKey(_read_key(self._path))
         self._publish(bytes(key.verify_key))
-        return sign_note(checkpoint.text, checkpoint.origin, key)
+        return sign_note(text, name, key)
 
     def _publish(self, public_key: bytes) -> None:
         known = read_public_keys(self._public_keys) if self._public_keys.exists() else []

@@ -18,6 +18,7 @@ from schemas import codec
 from schemas.errors import CodecError
 from sinks.audit import rows
 from sinks.audit.chain import Head, Link, chained
+from sinks.audit.pseudonyms import with_pseudonyms
 from sinks.audit.sealer import Sealed, Sealer, Sign
 from sinks.batches import Refused, halves, is_of_a_former_log, sort_records
 from sinks.claims import Claims
@@ -103,7 +104,7 @@ class AuditWriter:
         readable, refused = _readable([record for group in batch.rows.values() for record in group])
         head = self._head = self._head or self._claimed_head(session, records)
         chained_up_to = -1 if _of_a_former_log(head, records, log_ends) else head.offset
-        new = [record for record in readable if record.offset > chained_up_to]
+        new = with_pseudonyms(session, [record for record in readable if record.offset > chained_up_to])
         refused += batch.refused
         # A part is written in one step and holds one day: no crash leaves the end of an insert without its beginning.
         for schema, group in groupby(_once(session, new), schema_id):

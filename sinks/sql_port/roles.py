@@ -22,6 +22,11 @@ SENSITIVE_COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """What proves who said something. For analysts it is of no use, and no business of theirs."""
 
+_READ = "SHOW TABLES, SHOW COLUMNS, SELECT"
+
+AUDITORS_TABLES = ("audit*", "warehouse_orders", "retention_manifest", "holds", "held_*")
+"""What auditors read, and analysts do not: who did what, and what is kept for a court beyond its time."""
+
 # What clients and their users ask of a server, and what shows nothing of anybody's data or queries.
 OPEN_SYSTEM_TABLES = (
     "aggregate_function_combinators", "collations", "columns", "contributors", "data_type_families", "databases", "errors",
@@ -43,15 +48,17 @@ class Role:
 def _analyst() -> tuple[str, ...]:
     withheld = (f"REVOKE SELECT({', '.join(columns)}) ON {DATABASE}.{table}" for table, columns in SENSITIVE_COLUMNS.items())
     return (
-        f"GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON {DATABASE}.*",
-        f"REVOKE SHOW TABLES, SHOW COLUMNS, SELECT ON {DATABASE}.audit*",
+        f"GRANT {_READ} ON {DATABASE}.*",
+        *(f"REVOKE {_READ} ON {DATABASE}.{names}" for names in AUDITORS_TABLES),
         *withheld,
     )
 
 
 ANALYST = Role("analyst", _analyst())
-AUDITOR = Role("auditor", (f"GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON {DATABASE}.audit*",))
-ADMIN = Role("admin", ("GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON *.*",), ease=10, sees_system=True)
+AUDITOR = Role(
+    "auditor", tuple(f"GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON {DATABASE}.{names}" for names in AUDITORS_TABLES)
+)
+ADMIN = Role("admin", (f"GRANT {_READ} ON *.*",), ease=10, sees_system=True)
 ROLES: dict[str, Role] = {role.name: role for role in (ANALYST, AUDITOR, ADMIN)}
 
 # Not one of the port's: of the sink's own sessions, which take no role and so have all.

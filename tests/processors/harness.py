@@ -128,7 +128,7 @@ class Lab:
 
     def of(self, topic: Topic, **members: Any) -> list[dict[str, Any]]:
         """The records whose members have these values."""
-        records = [codec.decode_as(topic.schemas[0], raw.value) for raw in self._seen[topic.name]]
+        records = [codec.decode_as(topic.schemas[0], raw.value) for raw in self._seen[topic.name] if raw.value is not None]
         return [record for record in records if all(record[name] == value for name, value in members.items())]
 
     async def wait_for(self, topic: Topic, count: int = 1, within_s: float = 10, **members: Any) -> list[dict[str, Any]]:

@@ -19,7 +19,13 @@ from schemas.errors import CodecError
 from schemas.registry import SCHEMAS, SchemaRow, latest_schema
 from schemas.topics import PARTITIONS, TOPICS, Topic
 
-RETENTION_MS = {"heartbeat": 24 * 3_600_000, "session": 90 * 86_400_000, "liveness": 90 * 86_400_000}
+RETENTION_MS = {
+    "heartbeat": 24 * 3_600_000,
+    "session": 90 * 86_400_000,
+    "liveness": 90 * 86_400_000,
+    # No data of clients: it has to outlive the longest API key, of 366 days.
+    "revocation": 367 * 86_400_000,
+}
 
 
 def sample(row: SchemaRow) -> Any:

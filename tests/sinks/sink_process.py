@@ -129,6 +129,19 @@ class SinkProcess:
             database="viworks",
         )
 
+    async def reachable(self) -> None:
+        """Return when its SQL port answers again."""
+
+        async def answers() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await eventually(answers, 30, "the SQL port answers")
+
     async def count(self, client: Client, table: str, client_id: str, at_least: int, within_s: float) -> int:
         """How many rows of a client there are, once there are ``at_least`` so many."""
 

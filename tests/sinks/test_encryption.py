@@ -1,37 +1,67 @@
-"""What lies on the disk of the historical tables tells nothing."""
+"""What lies on the disk of the warehouse tells nothing, table by table, as the engine lists them."""
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.sinks.samples import event, heartbeat, liveness, session
+import pytest
+
+from tests.sinks.markers import copy_of, fill_with_markers, historical_tables
+from tests.sinks.samples import event
+from tests.sinks.stored_files import readable
 from tests.sinks.warehouse import STORAGE_KEY, Warehouse
 
 
-def files_with(directory: Path, needle: bytes) -> list[Path]:
-    return [path for path in directory.rglob("*") if path.is_file() and needle in path.read_bytes()]
+def found(directory: Path, markers: dict[str, bytes]) -> set[str]:
+    """The columns whose marker somebody can read there."""
+    contents = readable(directory)
+    return {column for column, marker in markers.items() if marker in contents}
 
 
-def test_a_marker_is_found_in_plain_tables_only(warehouse: Warehouse) -> None:
-    plain, secret = f"marker-{uuid.uuid4()}", f"marker-{uuid.uuid4()}"
-    warehouse.fill("events", "event", event("enc", plain))
-    warehouse.fill("sessions", "session", session(secret, secret, node_id=secret))
-    warehouse.fill("liveness_transitions", "liveness", liveness(secret, "online"))
-    data = warehouse.settings.data_dir
-    assert warehouse.ask(f"SELECT 1 FROM sessions WHERE node_id = '{secret}'")
-    assert files_with(data, plain.encode()), "the search has to find what is not encrypted"
-    assert files_with(data, secret.encode()) == []
+@pytest.fixture(autouse=True)
+def _without_copies(warehouse: Warehouse) -> Iterator[None]:
+    yield
+    warehouse.session.command("DROP DATABASE IF EXISTS marked SYNC")
 
 
-def test_rollups_are_encrypted_though_heartbeats_are_not(warehouse: Warehouse) -> None:
-    marker = f"marker-{uuid.uuid4()}"
-    warehouse.fill("heartbeats", "heartbeat", heartbeat(marker))
-    assert warehouse.ask(f"SELECT 1 FROM heartbeat_rollups WHERE client_id = '{marker}'")
-    assert files_with(warehouse.settings.data_dir / "clickhouse" / "historical", marker.encode()) == []
+def test_no_marker_of_any_column_is_found(warehouse: Warehouse) -> None:
+    for table in historical_tables(warehouse.session):
+        copy = copy_of(warehouse.session, table)
+        markers = fill_with_markers(warehouse.session, copy)
+        assert markers, table
+        for column, marker in markers.items():
+            held = f"SELECT count() FROM {copy} WHERE toString({column}) LIKE '%{marker.decode()}%'"
+            assert warehouse.session.rows(held)[0][0], (table, column)
+        assert found(warehouse.settings.data_dir, markers) == set(), table
 
 
-def test_the_key_is_nowhere_in_the_data(warehouse: Warehouse) -> None:
-    data = warehouse.settings.data_dir
-    assert files_with(data, STORAGE_KEY.encode()) == []
-    assert files_with(data, bytes.fromhex(STORAGE_KEY)) == []
+def test_the_search_finds_every_marker_of_a_table_that_is_moved_to_the_plain_disk(warehouse: Warehouse) -> None:
+    for table in historical_tables(warehouse.session):
+        copy = copy_of(warehouse.session, table, "SETTINGS storage_policy = 'default'")
+        markers = fill_with_markers(warehouse.session, copy)
+        assert found(warehouse.settings.data_dir, markers) == markers.keys(), table
+
+
+def test_what_the_tables_hold_lies_on_encrypted_disks(warehouse: Warehouse) -> None:
+    """The tables themselves, as against their copies above."""
+    warehouse.fill("events", "event", event("on-disk", "e"))
+    plain = warehouse.session.rows(
+        "SELECT DISTINCT part.table FROM system.parts AS part INNER JOIN system.disks AS disk ON disk.name = part.disk_name "
+        "WHERE part.database = 'viworks' AND NOT disk.is_encrypted"
+    )
+    assert plain == [("schema_migrations",)]
+
+
+def test_what_a_query_spills_is_encrypted(warehouse: Warehouse) -> None:
+    disks = warehouse.session.rows(
+        "SELECT disk.is_encrypted FROM system.storage_policies AS policy ARRAY JOIN disks AS name "
+        "INNER JOIN system.disks AS disk ON disk.name = policy.disks[1] WHERE policy.policy_name = "
+        "(SELECT value FROM system.server_settings WHERE name = 'tmp_policy')"
+    )
+    assert disks == [(1,)]
+
+
+@pytest.mark.parametrize("form", [STORAGE_KEY.encode(), bytes.fromhex(STORAGE_KEY)], ids=["digits", "bytes"])
+def test_the_key_is_nowhere_in_the_data(warehouse: Warehouse, form: bytes) -> None:
+    assert form not in readable(warehouse.settings.data_dir)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from sinks.retention.entries import Reason
 from sinks.tables import DATABASE, RETENTIONS
-from tests.sinks.samples import DAY_MS, alert, event, heartbeat, liveness, rejection, session
+from tests.sinks.retention.conftest import Vault
+from tests.sinks.retention.rows import FILLED, expiry_ms, named, stored, write
+from tests.sinks.samples import DAY_MS, HOUR_MS
 from tests.sinks.warehouse import Warehouse
 
 # Long enough that a slow machine still reads the row before its time is up.
@@ -15,44 +16,8 @@ _LEFT_MS = 300_000
 # A month and a day: in another partition than the boundary, whichever the table's partitions are.
 _PARTITION_MS = 32 * DAY_MS
 
-# The audit log has tests of its own: its days are pruned as links of a chain.
-KEPT = ["heartbeats", "sessions", "liveness_transitions", "events", "alerts", "rejections"]
 
-
-def record(table: str, name: str, at_ms: int) -> tuple[str, dict[str, Any]]:
-    """A record of ``table`` under ``name``, from which its retention counts at ``at_ms``."""
-    at = {"timestamp": at_ms}
-    match table:
-        case "heartbeats":
-            return "heartbeat", heartbeat(name, received_at=at_ms, **at)
-        case "sessions":
-            return "session", session(name, name, received_at=at_ms, start_time=at_ms)
-        case "liveness_transitions":
-            return "liveness", liveness(name, "online", **at)
-        case "events":
-            return "event", event(name, name, received_at=at_ms, **at)
-        case "alerts":
-            return "alert", alert(name, name, "firing", **at)
-    return "rejection", rejection(name, client_id=name, **at)
-
-
-def expiry_ms(warehouse: Warehouse, table: str) -> int:
-    """What is older than this has expired, by the engine's own calendar: a year is no fixed number of days."""
-    interval = RETENTIONS[table].interval
-    ((found,),) = warehouse.session.rows(f"SELECT toUnixTimestamp64Milli(now64(3) - INTERVAL {interval})")
-    return int(found)
-
-
-def write(warehouse: Warehouse, table: str, name: str, at_ms: int) -> None:
-    schema, row = record(table, name, at_ms)
-    warehouse.fill(table, schema, row)
-
-
-def named(name: str) -> str:
-    return f"client_id = '{name}'"
-
-
-@pytest.mark.parametrize("table", KEPT)
+@pytest.mark.parametrize("table", FILLED)
 def test_a_row_is_served_until_its_time_and_not_a_second_longer(warehouse: Warehouse, table: str) -> None:
     warehouse.session.command("SYSTEM STOP TTL MERGES")
     expiry = expiry_ms(warehouse, table)
@@ -62,7 +27,7 @@ def test_a_row_is_served_until_its_time_and_not_a_second_longer(warehouse: Wareh
     assert len(warehouse.ask(f"SELECT 1 FROM {table} WHERE {named('edge-left')}")) == 1
 
 
-@pytest.mark.parametrize("table", KEPT)
+@pytest.mark.parametrize("table", FILLED)
 def test_a_part_whose_last_row_has_expired_goes_with_the_merge(warehouse: Warehouse, table: str) -> None:
     mine = f"SELECT count() FROM {DATABASE}.{table} WHERE {named('edge-part')}"
     warehouse.session.command("SYSTEM STOP TTL MERGES")
@@ -71,3 +36,54 @@ def test_a_part_whose_last_row_has_expired_goes_with_the_merge(warehouse: Wareho
     warehouse.session.command("SYSTEM START TTL MERGES")
     warehouse.session.command(f"OPTIMIZE TABLE {DATABASE}.{table} FINAL")
     assert warehouse.session.rows(mine)[0][0] == 0
+
+
+@pytest.mark.parametrize("table", FILLED)
+def test_the_job_drops_a_part_with_its_last_row_and_not_a_millisecond_sooner(vault: Vault, table: str) -> None:
+    at = expiry_ms(vault.warehouse, table) - HOUR_MS
+    write(vault.warehouse, table, "job-left", at + HOUR_MS + _LEFT_MS)
+    write(vault.warehouse, table, "job-past", at)
+    up = up_ms(vault.warehouse, table, at)
+    vault.sweep(up - 1)
+    assert (stored(vault.warehouse, table, "job-past"), vault.done(table)) == (1, [])
+    vault.sweep(up)
+    assert [stored(vault.warehouse, table, name) for name in ("job-past", "job-left")] == [0, 1]
+    assert len(vault.warehouse.ask(f"SELECT 1 FROM {table} WHERE {named('job-left')}")) == 1
+    assert_written(vault, table, at)
+
+
+def test_the_job_deletes_what_has_no_parts_of_its_own(vault: Vault) -> None:
+    at = expiry_ms(vault.warehouse, "heartbeats") - HOUR_MS
+    for name, moment in (("now-past", at), ("now-left", at + 2 * HOUR_MS)):
+        write(vault.warehouse, "heartbeats", name, moment)
+    vault.sweep()
+    assert [stored(vault.warehouse, "heartbeats_now", name) for name in ("now-past", "now-left")] == [0, 1]
+    assert_written(vault, "heartbeats_now", at)
+
+
+def test_the_job_drops_rollups(vault: Vault) -> None:
+    at = expiry_ms(vault.warehouse, "heartbeat_rollups") // 60_000 * 60_000 - HOUR_MS
+    write(vault.warehouse, "heartbeats", "rolled-past", at)
+    assert stored(vault.warehouse, "heartbeat_rollups", "rolled-past") == 1
+    vault.sweep()
+    assert stored(vault.warehouse, "heartbeat_rollups", "rolled-past") == 0
+    assert_written(vault, "heartbeat_rollups", at)
+
+
+def up_ms(warehouse: Warehouse, table: str, at_ms: int) -> int:
+    """When the time of a row is up, by the engine's own calendar."""
+    then = f"fromUnixTimestamp64Milli({at_ms}, 'UTC') + INTERVAL {RETENTIONS[table].interval}"
+    return int(warehouse.session.rows(f"SELECT toUnixTimestamp64Milli({then})")[0][0])
+
+
+def assert_written(vault: Vault, table: str, at_ms: int) -> None:
+    """The manifest says what went, was told before, and is sound."""
+    report = vault.verified()
+    assert (report.faults, report.open) == ([], {})
+    done = [entry for entry in vault.done(table) if entry.dropped.times and entry.dropped.times.first <= at_ms]
+    assert done
+    for entry in done:
+        assert entry.dropped.reason is Reason.RETENTION
+        assert entry.dropped.rows >= 1
+        assert vault.manifest.entries[entry.intent].dropped == entry.dropped
+    assert any(span.first <= at_ms <= span.last for entry in done if (span := entry.dropped.times))
