@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS viworks.heartbeat_rollups_hourly
 ENGINE = AggregatingMergeTree
 PARTITION BY toDate(hour)
 ORDER BY (client_id, hour)
-TTL hour + INTERVAL 90 DAY
+TTL toDateTime(hour) + INTERVAL 90 DAY + INTERVAL 3 DAY
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000, storage_policy = 'encrypted'
 COMMENT 'Heartbeats by client and hour, 90 days';
 
