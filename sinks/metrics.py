@@ -28,7 +28,7 @@ DEAD_LETTERS = Counter("viworks_sink_dead_letters", "Records that the table does
 """By the error's class; each is on ``viworks.dlq.v1``."""
 
 RETRIES = Counter("viworks_sink_retries", "Attempts that failed for a reason outside the records.", ["table", "reason"])
-"""``EngineUnavailable``, ``Fenced`` (another sink claimed a partition) or ``DeadLetterUndelivered``; tried again without end."""
+"""``EngineUnavailable``, ``Fenced`` or ``DeadLetterUndelivered``; the batch is tried again without end."""
 
 INSERT_SECONDS = Histogram(
     "viworks_sink_insert_seconds",
