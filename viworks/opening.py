@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from viworks.errors import KeyFileError
 from viworks.keys import KeyProtector, KeyStore
 from viworks.spool import Bounds, Spool
 from viworks.transport import ClientCertificate, HttpTransport, TlsSettings, Transport
@@ -23,7 +24,10 @@ def open_parts(
     transport: Transport | None,
 ) -> tuple[KeyStore, Spool, Transport]:
     """Keys in ``keys``, spool in ``spool``; both made where they are not there. Raises KeyFileError, SpoolError."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise KeyFileError(f"the client's directory cannot be made: {type(error).__name__}") from None
     keys = KeyStore.open(directory / "keys", client_id, protector)
     try:
         spool = Spool(directory / "spool", keys.data_box(SPOOL_LABEL), bounds)
