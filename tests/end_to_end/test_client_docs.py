@@ -56,11 +56,10 @@ def test_it_runs(program: str, system: System, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_pin_of_another_server_is_reported(system: System, tmp_path: Path) -> None:
+def test_the_pin_of_another_server_ends_it(system: System, tmp_path: Path) -> None:
     program = here(examples("python")[0], system, files(system, tmp_path))
     program = re.sub(r"pin-sha256=\"[^\"]*\"", f'pin-sha256="{"C" * 42}A="', program, count=1)
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.stdout == "PinMismatch\n"
     assert done.stderr.rstrip().endswith("PinMismatch: the certificate of localhost is refused: none of its keys is pinned")
