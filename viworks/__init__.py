@@ -1,6 +1,6 @@
 """The client library of the ViWorkS Client Integration Protocol.
 
-identity = Identity.load_or_create("client.key", "laptop-7")
+identity = KeyStore.open("laptop-7.keys", "laptop-7")
 async with Client("https://ingest.example:8443", identity, device=device) as client:
     await client.register()
     await client.heartbeat(Metrics(uptime=12, memory_usage=41.0, cpu_usage=3.5, network_activity=80))

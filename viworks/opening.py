@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from viworks.errors import KeyFileError
 from viworks.keys import KeyProtector, KeyStore
 from viworks.spool import Bounds, Spool
 from viworks.transport import ClientCertificate, HttpTransport, TlsSettings, Transport
+from viworks.transport.tls import CertificateSource
 
 SPOOL_LABEL = "spool"
 
@@ -31,18 +31,19 @@ def open_parts(
     keys = KeyStore.open(directory / "keys", client_id, protector)
     try:
         spool = Spool(directory / "spool", keys.data_box(SPOOL_LABEL), bounds)
-        settings = replace(tls or TlsSettings(), certificate=certificate_of(keys))
+        given = tls or TlsSettings()
+        settings = replace(given, certificate=certificate_of(keys, given.certificate))
         return keys, spool, transport or HttpTransport(base_url, tls=settings)
     except BaseException:
         keys.close()
         raise
 
 
-def certificate_of(keys: KeyStore) -> Callable[[], ClientCertificate | None]:
-    """The certificate in use, as the transport asks for it before each request."""
+def certificate_of(keys: KeyStore, otherwise: CertificateSource) -> CertificateSource:
+    """The certificate in use, as the transport asks for it before each request; ``otherwise`` until the keys have one."""
 
     def current() -> ClientCertificate | None:
         pair = keys.tls
-        return None if pair is None else ClientCertificate(pair.chain_pem.encode(), pair.key_pem.encode())
+        return otherwise() if pair is None else ClientCertificate(pair.chain_pem.encode(), pair.key_pem.encode())
 
     return current

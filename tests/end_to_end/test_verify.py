@@ -223,21 +223,20 @@ def test_an_event_of_the_server_is_told_from_one_that_was_relabelled(run: Run) -
         ("sessions", "internal_ip", "10.0.0.7"),
         ("heartbeats", "sealed", "secret"),
         ("registrations", "device_info", None),
-        ("clients", "device_info", None),
     ],
 )
 def test_unseal_opens_every_row_as_clickhouse_writes_it(run: Run, table: str, column: str, plain: str | None) -> None:
     query = f"SELECT * FROM viworks.{table} WHERE client_id = '{ID}'"
     rows = run.sql.raw_query(query, fmt="JSONEachRow")
     key_id = run.soc_key().key_id
-    assert key_id_of(json.loads(rows.splitlines()[0])[column]) == key_id
+    assert key_id_of(json.loads(rows.splitlines()[0].decode(errors="replace"))[column]) == key_id
     command = [sys.executable, "-m", "infra", "unseal", "--key", str(run.soc_file)]
     done = subprocess.run(command, input=rows, capture_output=True, check=True)
-    assert b"vws1:" not in done.stdout
     for row in map(json.loads, done.stdout.splitlines()):
-        signed = json.loads(row["signed_bytes"]) if run.mode == "seal" else None
+        assert '"vws1:' not in json.dumps({name: value for name, value in row.items() if name != "signed_bytes"})
+        signed = json.loads(row["signed_bytes"])
         assert row[column] == plain if plain else row[column]["os_type"] == samples.registration(0)["device_info"]["os_type"]
-        assert signed is None or signed["client_id"] == ID
+        assert signed["client_id"] == ID
 
 
 def test_the_command_proves_a_client_and_names_a_forged_row(run: Run) -> None:

@@ -143,6 +143,13 @@ def test_the_command_reads_a_file_and_writes_no_control_characters(key_file: Pat
     assert done.stdout.isascii()
 
 
+def test_columns_of_bytes_do_not_keep_a_row_from_opening(key_file: Path) -> None:
+    row = json.dumps(event(signed_bytes="", signature="?")).encode().replace(b'"?"', b'"a\xd6\xff"')
+    done = run(key_file, row)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["signature"] == "a\\xd6\\xff"
+
+
 def test_the_command_opens_a_single_value(key_file: Path) -> None:
     options = ["--value", event()["description"], "--client", "c-1", "--type", "event.description"]
     assert run(key_file, b"", *options, "--id", "e-1").stdout.decode() == "grüße\n"

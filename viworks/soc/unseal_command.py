@@ -68,13 +68,19 @@ def _opened(opener: Opener, line: bytes) -> tuple[str, list[str]]:
     if not line.strip():
         return "", []
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode(errors="surrogateescape"))  # ClickHouse writes columns of bytes as they are
     except (ValueError, RecursionError):
         raise RowUnopened("it is no JSON") from None
     if not isinstance(row, dict):
         raise RowUnopened("it is no row: JSONEachRow has an object in each line")
     opened, faults = opener.open_row(row)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(opened, ensure_ascii=False)), faults
+    return _UNSAFE.sub(_escaped, json.dumps(opened, ensure_ascii=False)), faults
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """What moves a cursor, as JSON escapes it; a byte that was no UTF-8 as the text ``\\xd6``."""
+    code = ord(found.group())
+    return f"\\\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _source(path: Path | None) -> _Lines:
