@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Reporting:
         self._clock = clock
         self._protect = protect
         self._noted: list[Finding] = []
+        self._writing = asyncio.Lock()
 
     def note(self, finding: Finding) -> None:
         """Remember a finding until ``write``, unless it is a repetition. Of a client without a spool only its log tells."""
@@ -51,11 +53,19 @@ class Reporting:
         if self._desk is not None and len(self._noted) < _MOST_WAITING:
             self._noted.append(Finding(finding.kind, text))
 
-    async def write(self) -> int:
-        """Put what was noted and what was lost into the spool; how many events that made. Raises SpoolError."""
-        desk = self._desk
-        if desk is None:
+    async def write(self, *, losses: bool) -> int:
+        """Put what was noted into the spool; how many events that made. Raises SpoolError.
+
+        Args:
+            losses: also exchange the count of losses for an event. Not while the server is away: in a spool that
+                overflows it would be the next to go.
+        """
+        if self._desk is None:
             return 0
+        async with self._writing:
+            return await self._write(self._desk, losses)
+
+    async def _write(self, desk: SpoolDesk, losses: bool) -> int:
         texts, desk.spool.findings = desk.spool.findings, ()
         for text in texts:
             self.note(Finding(FindingKind.FILES_TAMPERED, text))
@@ -64,7 +74,8 @@ class Reporting:
             await desk.append(self._event(self._noted[0], self._noted[0].text))
             del self._noted[0]
             written += 1
-        written += await self._write_losses(desk)
+        if losses:
+            written += await self._write_losses(desk)
         if written:
             book = self._book
             await desk.run(lambda: desk.spool.remember(local_mode.book_value(book)))

@@ -8,8 +8,8 @@ import pytest
 
 from tests.deadline import eventually
 from tests.viworks.fake_server import FakeServer, problem
-from tests.viworks.spooled_clients import METRICS, NOW_MS, Clock, client_at, store
-from viworks import AnswerNotTrusted, Client, Device, Identity, KeyStore, NoKeyStore, Timing, Unreachable
+from tests.viworks.spooled_clients import METRICS, NOW_MS, Clock, client_at, store, told
+from viworks import AnswerNotTrusted, Client, Device, Identity, KeyStore, Metrics, NoKeyStore, Timing, Unreachable
 from viworks.upkeep import Upkeep
 
 
@@ -176,3 +176,48 @@ async def test_all_of_it_in_a_directory_of_its_own(tmp_path: Path) -> None:
             await eventually(client.flush, 5)
     assert (server.registrations, len(server.stored)) == (1, 2)
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+
+
+async def test_metrics_that_cannot_be_read_do_not_silence_the_client(tmp_path: Path) -> None:
+    server = FakeServer()
+
+    def broken() -> Metrics:
+        raise OSError("no such sensor")
+
+    async with client_at(tmp_path, server) as client:
+        client.start(broken)
+        await client.online()
+    assert [message["status"] for _, message in server.received] == ["error", "offline"]
+
+
+async def test_what_a_rotation_that_was_cut_off_left_is_settled_before_anything_is_sent(tmp_path: Path) -> None:
+    server, keys = FakeServer(), store()
+    async with client_at(tmp_path, server, keys=keys) as client:
+        await client.register()
+        event_id = await client.report_event("policy_violation", "low", "t")
+        pending = keys.begin_rotation()
+    async with client_at(tmp_path / "again", server, keys=keys) as client:
+        other_id = await client.report_event("policy_violation", "low", "t")
+        await eventually(client.flush, 5)
+        assert client.identity == pending
+    assert {event_id, other_id} >= server.stored.keys() - {event_id} == {other_id}
+
+
+async def test_a_client_that_the_server_wants_a_certificate_of_says_so(tmp_path: Path) -> None:
+    server = FakeServer()
+    async with client_at(tmp_path, server) as client:
+        await client.register()
+        server.refusal = problem(403, "certificate-required")
+        event_id = await client.report_event("policy_violation", "low", "t")
+        assert not await client.flush()
+        server.refusal = None
+        await eventually(client.flush, 5)
+        await eventually(client.flush, 5)
+    assert event_id in server.stored
+    assert told(server) == ["client-certificate-required"]
+
+
+async def test_closing_twice_does_no_harm(tmp_path: Path) -> None:
+    client = client_at(tmp_path, FakeServer())
+    await client.close()
+    await client.close()
