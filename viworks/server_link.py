@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +36,22 @@ Signed = tuple[Headers, bytes | None]
 Making = Callable[[Identity], Signed]
 
 
+class Observer(Protocol):
+    """Who is told what came from the server."""
+
+    def heard(self) -> None:
+        """An answer came, whatever it says."""
+        ...
+
+    def refused(self, refusal: Refused) -> None:
+        """It was a refusal."""
+        ...
+
+    def registered(self, answer: RegistrationAnswer) -> None:
+        """It was a registration's."""
+        ...
+
+
 class ServerLink:
     """One client's requests.
 
@@ -56,7 +72,7 @@ class ServerLink:
         *,
         enrolment_token: str | None = None,
         wants_certificate: bool = False,
-        on_registered: Callable[[RegistrationAnswer], None] = lambda _: None,
+        observer: Observer,
     ) -> None:
         self.registration: RegistrationAnswer | None = None
         self.protection = Protection()
@@ -68,7 +84,7 @@ class ServerLink:
         self._timing = timing
         self._enrolment_token = enrolment_token
         self._wants_certificate = wants_certificate
-        self._on_registered = on_registered
+        self._observer = observer
         self.changing_keys = asyncio.Lock()
         self._renewals, self._not_before_ms = Backoff(), 0
         self._last_registration_ms = 0
@@ -112,8 +128,8 @@ class ServerLink:
             if not clock_mended and refusal.type != answers.REGISTRATION_REPLAYED:
                 raise
             answer = await self._register_once(identity)
+        self._observer.registered(answer)
         self.registration = answer
-        self._on_registered(answer)
         return answer
 
     async def post(self, resource: str, message: Mapping[str, Any]) -> Response:
@@ -163,8 +179,7 @@ class ServerLink:
         if self._enrolment_token is not None:
             headers = {**headers, "X-Enrolment-Token": self._enrolment_token}
         response = await self._transport.request("POST", f"{BASE_PATH}/clients/register", headers, body)
-        self._learn(response)
-        if answers.accepted(response).status == 202:
+        if self._judged(response).status == 202:
             answers.read(response.body, RegistrationPending)
             raise NotApproved("the registration waits for an administrator's approval")
         return answers.read(response.body, RegistrationAnswer)
@@ -195,8 +210,7 @@ class ServerLink:
         headers, body = make(identity)
         headers = {"Authorization": f"Bearer {api_key}", "X-Client-ID": identity.client_id, **headers}
         response = await self._transport.request(method, f"{BASE_PATH}/clients/{resource}", headers, body)
-        self._learn(response)
-        return answers.accepted(response)
+        return self._judged(response)
 
     async def _renew(self, refused: ApiKey | None, refusal: Refused) -> None:
         async with self.changing_keys:
@@ -214,13 +228,19 @@ class ServerLink:
             else:
                 raise refusal
 
-    def _learn(self, response: Response) -> None:
-        """What every answer says beside its content: the server's time, and whether it wants a new key."""
+    def _judged(self, response: Response) -> Response:
+        """The response, if it is a success; by the way the server's time, and whether it wants a new key. Raises Refused."""
         server_ms = date_ms(response.headers.get("date", ""))
         if server_ms is not None:
             self.skew_ms, self.heard_time = offset_ms(server_ms, self._timing.wall_ms()), True
         if "x-key-rotation" in response.headers:
             self.rotation_due = response.headers["x-key-rotation"] == "due"
+        self._observer.heard()
+        try:
+            return answers.accepted(response)
+        except Refused as refusal:
+            self._observer.refused(refusal)
+            raise
 
 
 def _posting(message: Callable[[], Draft]) -> Making:
