@@ -62,7 +62,9 @@ def list_holds(data: Data = None, clickhouse: ClickHouse = None) -> None:
     from infra.retention_report import holds
     from infra.warehouse_reader import asking
 
-    for hold in holds(asking(InfraSettings.load(data_dir=data, clickhouse=clickhouse))):
+    with asking(InfraSettings.load(data_dir=data, clickhouse=clickhouse)) as ask:
+        found = holds(ask)
+    for hold in found:
         clients = ", ".join(hold["client_ids"]) or "everybody"
         span = f"{_shown(hold['since_ms'])} to {_shown(hold['until_ms'])}"
         typer.echo(f"{hold['name']}  {clients}  {span}  {', '.join(hold['tables'])}  by {hold['actor']}: {hold['reason']}")

@@ -34,9 +34,9 @@ def retention(
     from infra.warehouse_reader import asking
 
     settings = InfraSettings.load(data_dir=data, clickhouse=clickhouse, kafka=kafka)
-    ask = asking(settings)
-    tables = retention_report.tables(ask)
-    topics = asyncio.run(retention_report.topics(bootstrap_of(settings), ask))
+    with asking(settings) as ask:
+        tables = retention_report.tables(ask)
+        topics = asyncio.run(retention_report.topics(bootstrap_of(settings), ask))
     if as_json:
         typer.echo(json.dumps({"tables": tables, "topics": topics}, indent=2))
     else:

@@ -64,10 +64,10 @@ def verify(  # noqa: PLR0913 - one parameter an option
     except ValueError as error:
         raise typer.BadParameter(f"{error}; the tables are {', '.join(TABLES)}", param_hint="--row") from None
     settings = InfraSettings.load(data_dir=data, clickhouse=clickhouse)
-    ask, choice = asking(settings), Choice(client, since, name, limit)
-    verifier = _verifier(ask, client, settings, soc_key)
+    choice = Choice(client, since, name, limit)
     tables = [name.table] if name else [table] if table else list(TABLES)
-    faults = _verified(ask, tables, choice, verifier)
+    with asking(settings) as ask:
+        faults = _verified(ask, tables, choice, _verifier(ask, client, settings, soc_key))
     if faults:
         raise RowsFaulty(f"{faults} rows are not what was signed; they are named above.")
 

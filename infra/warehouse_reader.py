@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import msgspec
@@ -16,18 +17,21 @@ from infra.sql_tokens import local_token
 Ask = Callable[[str], Iterator[bytes]]
 
 
-def asking(settings: InfraSettings) -> Ask:
+@contextmanager
+def asking(settings: InfraSettings) -> Iterator[Ask]:
     """A function that runs a query and gives its answer as JSONEachRow, in pieces. Raises NotRunning."""
     if settings.clickhouse:
         import clickhouse_connect
 
         server = clickhouse_connect.get_client(dsn=settings.clickhouse)
-        return lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
+        with closing(server):
+            yield lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
+        return
     content = run_file.read(settings.data_dir)
     if content is None:
         raise NotRunning(f"Nothing is running in {settings.data_dir}: start it by `viworks up`.")
-    port = SqlClient(content["sql"], local_token(settings.data_dir, "admin"))
-    return lambda sql: port.run(sql, "JSONEachRow")
+    with closing(SqlClient(content["sql"], local_token(settings.data_dir, "admin"))) as port:
+        yield lambda sql: port.run(sql, "JSONEachRow")
 
 
 def rows(ask: Ask, sql: str) -> list[dict[str, Any]]:
