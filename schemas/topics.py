@@ -36,7 +36,7 @@ class Topic:
         """The topic's configuration in Kafka's own words."""
         kept: dict[str, str] = {}
         if self.retention_ms is not None:
-            # Kafka deletes whole segments: a record outlives its retention by up to what a segment may span, a week by default.
+            # Kafka deletes whole segments: a record outlives its retention by what a segment may span, a week by default.
             segment_ms = max(HOUR_MS, min(self.retention_ms // 8, 7 * DAY_MS))
             kept = {"retention.ms": str(self.retention_ms), "segment.ms": str(segment_ms)}
         if not self.compacted:
