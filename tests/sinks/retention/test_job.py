@@ -56,6 +56,7 @@ def job(vault: Vault, audit: Audit, clock: Clock) -> RetentionJob:
 
 async def test_a_pass_is_due_by_the_clock_and_each_drop_is_audited_once(vault: Vault) -> None:
     audit, clock = Audit(), Clock()
+    vault.session.command(f"TRUNCATE TABLE {DATABASE}.sessions")
     working = job(vault, audit, clock)
     await working.tick()
     write(vault.warehouse, "sessions", "job-audited", expiry_ms(vault.warehouse, "sessions") - HOUR_MS)
