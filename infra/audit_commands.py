@@ -9,14 +9,10 @@ from typing import Annotated
 
 import typer
 
-from infra.options import Data, Kafka
+from infra.options import ClickHouse, Data, Kafka
 from infra.settings import InfraSettings
 
 audit_app = typer.Typer(help="Verify, export and list what seals the audit log.", no_args_is_help=True)
-
-_ClickHouse = Annotated[
-    str | None, typer.Option("--clickhouse", metavar="DSN", help="The server (VIWORKS_CLICKHOUSE); default: the SQL port.")
-]
 
 
 @audit_app.command()
@@ -27,7 +23,7 @@ def verify(
         list[Path] | None, typer.Option(metavar="FILE", help="A further copy that was kept elsewhere; may be repeated.")
     ] = None,
     data: Data = None,
-    clickhouse: _ClickHouse = None,
+    clickhouse: ClickHouse = None,
     kafka: Kafka = None,
 ) -> None:
     """Check every record, the chain, every checkpoint, and that nothing is missing. Exit status 1 where one is wrong."""
@@ -52,7 +48,7 @@ def export(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A directory that is empty or does not exist.")],
     form: Annotated[str, typer.Option("--format", metavar="parquet|ndjson")] = "parquet",
     data: Data = None,
-    clickhouse: _ClickHouse = None,
+    clickhouse: ClickHouse = None,
     kafka: Kafka = None,
 ) -> None:
     """Write records, all copies of the checkpoints and the public keys, for `viworks audit verify --from DIR` anywhere."""

@@ -15,11 +15,13 @@ from infra.audit_commands import audit_app
 from infra.delivery_commands import receivers_app
 from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
+from infra.hold_commands import hold_app
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.options import Data
 from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.replay_commands import replay
+from infra.retention_commands import retention_app
 from infra.settings import InfraSettings
 from infra.sql_commands import sql_app
 from infra.verify_commands import verify
@@ -39,6 +41,8 @@ app.add_typer(receivers_app, name="receivers")
 app.add_typer(clients_app, name="clients")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(retention_app, name="retention")
+app.add_typer(hold_app, name="hold")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(rules_app, name="rules")
 app.add_typer(dlq_app, name="dlq")

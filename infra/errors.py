@@ -22,6 +22,7 @@ InfraError
 ├── OrderRefused
 ├── NotDecided
 ├── AuditUnreadable
+├── ManifestUnreadable
 ├── TokenRefused
 ├── SqlRefused
 ├── SqlPortAway
@@ -137,6 +138,10 @@ class NotDecided(InfraError):
 
 class AuditUnreadable(InfraError):
     """The audit log, or a copy of its checkpoints, cannot be read, so nothing can be said of it."""
+
+
+class ManifestUnreadable(InfraError):
+    """The manifest of what was dropped, or the keys that signed it, cannot be read."""
 
 
 class TokenRefused(InfraError):

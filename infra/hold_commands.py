@@ -1,4 +1,4 @@
-"""``viworks hold``: keep rows beyond their time, for a court or an investigation. Orders to the sink, see ``sinks.holds``."""
+"""``viworks hold``: keep rows beyond their time, for a court or an investigation. Orders to the sink (``sinks.holds``)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import typer
 
 from infra.errors import OrderRefused
 from infra.moments import moment_ms
-from infra.options import Actor, Data, Kafka, broker_of
+from infra.options import Actor, ClickHouse, Data, Kafka, broker_of
 from infra.settings import InfraSettings
 
 hold_app = typer.Typer(help="Legal holds: rows that outlive their retention.", no_args_is_help=True)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="Such as case-2026-17.")]
 _Reason = Annotated[str, typer.Option(help="For the audit.")]
-_ClickHouse = Annotated[str | None, typer.Option("--clickhouse", metavar="DSN", help="Ask this server, not the SQL port.")]
 # Copying what a hold names may take longer than other orders.
 _WITHIN_S = 3_600.0
 
@@ -58,11 +57,14 @@ def release(name: _Name, reason: _Reason = "", data: Data = None, kafka: Kafka =
 
 
 @hold_app.command(name="list")
-def list_holds(data: Data = None, clickhouse: _ClickHouse = None) -> None:
+def list_holds(data: Data = None, clickhouse: ClickHouse = None) -> None:
     """Show the holds that are in force."""
-    from infra.retention_report import holds, warehouse_of
+    from infra.retention_report import holds
+    from infra.warehouse_reader import asking
 
-    for hold in holds(warehouse_of(InfraSettings.load(data_dir=data, clickhouse=clickhouse))):
+    with asking(InfraSettings.load(data_dir=data, clickhouse=clickhouse)) as ask:
+        found = holds(ask)
+    for hold in found:
         clients = ", ".join(hold["client_ids"]) or "everybody"
         span = f"{_shown(hold['since_ms'])} to {_shown(hold['until_ms'])}"
         typer.echo(f"{hold['name']}  {clients}  {span}  {', '.join(hold['tables'])}  by {hold['actor']}: {hold['reason']}")

@@ -13,6 +13,9 @@ Data = Annotated[Path | None, typer.Option("--data", help="Data directory (VIWOR
 Kafka = Annotated[
     str | None, typer.Option("--kafka", metavar="HOST:PORT", help="The broker, where no `up` runs (VIWORKS_KAFKA).")
 ]
+ClickHouse = Annotated[
+    str | None, typer.Option("--clickhouse", metavar="DSN", help="The server (VIWORKS_CLICKHOUSE); default: the SQL port.")
+]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who gives the order; default: your user name.")]
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from infra.errors import KeyFileInvalid, NotRunning, RowsFaulty, SqlPortAway
+from infra.errors import KeyFileInvalid, RowsFaulty, SqlPortAway
 from infra.moments import moment_ms
 from infra.options import Data
 from infra.settings import InfraSettings
 from processors.durations import duration_ms
 
 if TYPE_CHECKING:
+    from infra.warehouse_reader import Ask
     from sinks.proof.reading import Choice
     from sinks.proof.verification import Verifier
-
-Ask = Callable[[str], Iterator[bytes]]
 
 TABLES = ("registrations", "sessions", "events", "heartbeats")
 
@@ -54,6 +52,7 @@ def verify(  # noqa: PLR0913 - one parameter an option
 
     A line for each fault; the status is 1 where there is one.
     """
+    from infra.warehouse_reader import asking
     from sinks.proof.reading import Choice, RowName
 
     if client is None and since is None and row is None:
@@ -65,10 +64,10 @@ def verify(  # noqa: PLR0913 - one parameter an option
     except ValueError as error:
         raise typer.BadParameter(f"{error}; the tables are {', '.join(TABLES)}", param_hint="--row") from None
     settings = InfraSettings.load(data_dir=data, clickhouse=clickhouse)
-    ask, choice = _source(settings), Choice(client, since, name, limit)
-    verifier = _verifier(ask, client, settings, soc_key)
+    choice = Choice(client, since, name, limit)
     tables = [name.table] if name else [table] if table else list(TABLES)
-    faults = _verified(ask, tables, choice, verifier)
+    with asking(settings) as ask:
+        faults = _verified(ask, tables, choice, _verifier(ask, client, settings, soc_key))
     if faults:
         raise RowsFaulty(f"{faults} rows are not what was signed; they are named above.")
 
@@ -102,21 +101,3 @@ def _verified(ask: Ask, tables: list[str], choice: Choice, verifier: Verifier) -
     for line in report.lines():
         typer.echo(line)
     return report.faults
-
-
-def _source(settings: InfraSettings) -> Ask:
-    """A server by its DSN, else the SQL port of the running system, as its admin: others do not see signatures."""
-    if settings.clickhouse:
-        import clickhouse_connect
-
-        server = clickhouse_connect.get_client(dsn=settings.clickhouse)
-        return lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
-    from infra import run_file
-    from infra.sql_client import SqlClient
-    from infra.sql_tokens import local_token
-
-    content = run_file.read(settings.data_dir)
-    if content is None:
-        raise NotRunning(f"Nothing is running in {settings.data_dir}: start it by `viworks up`.")
-    port = SqlClient(content["sql"], local_token(settings.data_dir, "admin"))
-    return lambda sql: port.run(sql, "JSONEachRow")

@@ -34,13 +34,14 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         """The topic's configuration in Kafka's own words."""
-        if not self.compacted:
-            return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
         # What was replaced or erased is gone within two days (KIP-354): without a bound its segment may never be looked at.
-        bound = {"max.compaction.lag.ms": str(DAY_MS), "delete.retention.ms": str(DAY_MS)}
+        bound = {"max.compaction.lag.ms": str(DAY_MS), "delete.retention.ms": str(DAY_MS)} if self.compacted else {}
         if self.retention_ms is None:
             return {"cleanup.policy": "compact", **bound}
-        return {"cleanup.policy": "compact,delete", "retention.ms": str(self.retention_ms), **bound}
+        # Kafka deletes whole segments: a record outlives its retention by up to what a segment may span, a week by default.
+        segment_ms = max(HOUR_MS, min(self.retention_ms // 8, 7 * DAY_MS))
+        policy = "compact,delete" if self.compacted else "delete"
+        return {"cleanup.policy": policy, "retention.ms": str(self.retention_ms), "segment.ms": str(segment_ms), **bound}
 
 
 # All that the registry decides, in one order per key: requests of clients, claims of enrolment tokens, commands.

@@ -83,6 +83,7 @@ RETENTIONS: dict[str, Retention] = {
     "heartbeats": Retention("received_at", "24 HOUR", slack="6 HOUR", spread_ms=_DAY_MS // 12),
     "heartbeats_now": Retention("received_at", "24 HOUR", slack="6 HOUR", spread_ms=_DAY_MS // 12, by_rows=True),
     "heartbeat_rollups": Retention("minute", "90 DAY"),
+    "heartbeat_rollups_hourly": Retention("hour", "90 DAY"),
     "sessions": Retention("received_at", "90 DAY"),
     "registrations": Retention("received_at", "1 YEAR", spread_ms=_MONTH_MS),
     "liveness_transitions": Retention("timestamp", "90 DAY"),

@@ -53,7 +53,7 @@ KEPT: dict[str, Kept] = {
     "audit_log": _kept("subject", "timestamp", counted="timestamp"),
     "audit_unchained": _kept("subject", "timestamp", counted="timestamp"),
 }
-"""The tables that a hold can name. ``heartbeats_now`` repeats what ``heartbeats`` has."""
+"""The tables that a hold can name. ``heartbeats_now`` and the hourly rollups repeat what others have."""
 
 
 @dataclass(frozen=True, slots=True)

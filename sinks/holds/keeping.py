@@ -17,16 +17,16 @@ from sinks.tables import DATABASE, RETENTIONS
 
 
 def set_ttls(session: Session, holds: Sequence[Hold]) -> None:
-    """Take the TTL from each table that a hold touches, and give it back to the others. Raises EngineUnavailable."""
-    sql = f"SELECT name, engine_full LIKE '% TTL %' FROM system.tables WHERE database = '{DATABASE}'"  # noqa: S608 - our own name
-    present = {name: ttl for name, ttl in session.rows(sql)}  # noqa: C416 - rows are sequences of any length
-    for table in KEPT:
+    """Take the TTL from each table that a hold touches, and give the others theirs. Raises EngineUnavailable."""
+    sql = f"SELECT name, engine_full FROM system.tables WHERE database = '{DATABASE}'"  # noqa: S608 - our own name
+    definitions = {name: str(definition) for name, definition in session.rows(sql)}
+    for table, retention in RETENTIONS.items():
         touched = any(hold.touches(table) for hold in holds)
-        if touched and present[table]:
+        if touched and " TTL " in definitions[table]:
             session.command(f"ALTER TABLE {DATABASE}.{table} REMOVE TTL")
-        elif not touched and not present[table]:
+        elif not touched and f" TTL (toDateTime({retention.column}) + " not in definitions[table]:
             # In two steps, since ClickHouse would wait until every part is rewritten, for ever where merges are stopped.
-            ttl = f"{RETENTIONS[table].ttl} SETTINGS materialize_ttl_after_modify = 0"
+            ttl = f"{retention.ttl} SETTINGS materialize_ttl_after_modify = 0"
             session.command(f"ALTER TABLE {DATABASE}.{table} MODIFY TTL {ttl}")
             session.command(f"ALTER TABLE {DATABASE}.{table} MATERIALIZE TTL SETTINGS mutations_sync = 0")
 

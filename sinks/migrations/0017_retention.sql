@@ -26,6 +26,22 @@ ORDER BY sequence
 SETTINGS non_replicated_deduplication_window = 10000, storage_policy = 'encrypted'
 COMMENT 'What was dropped, when and why; viworks retention verify checks it';
 
+CREATE TABLE IF NOT EXISTS viworks.retention_state
+(
+    table_name LowCardinality(String) COMMENT 'Of which table',
+    at DateTime64(3, 'UTC') COMMENT 'When the job looked',
+    rows UInt64 COMMENT 'All that lie in it',
+    bytes UInt64 COMMENT 'On disk',
+    oldest Nullable(DateTime64(3, 'UTC')) COMMENT 'Of the column that retention counts from',
+    newest Nullable(DateTime64(3, 'UTC')) COMMENT 'Of the column that retention counts from',
+    expired UInt64 COMMENT 'Rows whose time is up, and which wait for the last row of their part; nobody is served them',
+    next_drop Nullable(DateTime64(3, 'UTC')) COMMENT 'When the last row of the first part is up'
+)
+ENGINE = ReplacingMergeTree(at)
+ORDER BY table_name
+SETTINGS non_replicated_deduplication_window = 10000, storage_policy = 'encrypted'
+COMMENT 'What the retention job left in each table when it looked last';
+
 CREATE TABLE IF NOT EXISTS viworks.holds
 (
     name String CODEC(ZSTD(1)) COMMENT 'Of the hold',

@@ -24,7 +24,7 @@ SENSITIVE_COLUMNS: dict[str, tuple[str, ...]] = {
 
 _READ = "SHOW TABLES, SHOW COLUMNS, SELECT"
 
-AUDITORS_TABLES = ("audit*", "warehouse_orders", "retention_manifest", "holds", "held_*")
+AUDITORS_TABLES = ("audit*", "warehouse_orders", "retention_*", "holds", "held_*")
 """What auditors read, and analysts do not: who did what, and what is kept for a court beyond its time."""
 
 # What clients and their users ask of a server, and what shows nothing of anybody's data or queries.

@@ -69,6 +69,7 @@ class Vault:
 def vault(warehouse: Warehouse, tmp_path: Path) -> Iterator[Vault]:
     warehouse.session.command(f"TRUNCATE TABLE {TABLE}")
     warehouse.session.command(f"TRUNCATE TABLE {DATABASE}.holds")
+    warehouse.session.command(f"TRUNCATE TABLE {DATABASE}.retention_state")
     for table in FILLED:
         warehouse.session.command(f"SYSTEM STOP MERGES {DATABASE}.{table}")
     warehouse.session.command("SYSTEM STOP TTL MERGES")

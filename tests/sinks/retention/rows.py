@@ -50,3 +50,9 @@ def named(name: str) -> str:
 def stored(warehouse: Warehouse, table: str, name: str) -> int:
     """How many rows lie in the table, served or not."""
     return int(warehouse.session.rows(f"SELECT count() FROM {DATABASE}.{table} WHERE {named(name)}")[0][0])
+
+
+def up_ms(warehouse: Warehouse, table: str, at_ms: int) -> int:
+    """When the time of a row is up, by the engine's own calendar."""
+    then = f"fromUnixTimestamp64Milli({at_ms}, 'UTC') + INTERVAL {RETENTIONS[table].interval}"
+    return int(warehouse.session.rows(f"SELECT toUnixTimestamp64Milli({then})")[0][0])

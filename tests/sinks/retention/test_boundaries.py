@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sinks.retention.entries import Reason
-from sinks.tables import DATABASE, RETENTIONS
+from sinks.tables import DATABASE
 from tests.sinks.retention.conftest import Vault
-from tests.sinks.retention.rows import FILLED, expiry_ms, named, stored, write
+from tests.sinks.retention.rows import FILLED, expiry_ms, named, stored, up_ms, write
 from tests.sinks.samples import DAY_MS, HOUR_MS
 from tests.sinks.warehouse import Warehouse
 
@@ -68,12 +68,6 @@ def test_the_job_drops_rollups(vault: Vault) -> None:
     vault.sweep()
     assert stored(vault.warehouse, "heartbeat_rollups", "rolled-past") == 0
     assert_written(vault, "heartbeat_rollups", at)
-
-
-def up_ms(warehouse: Warehouse, table: str, at_ms: int) -> int:
-    """When the time of a row is up, by the engine's own calendar."""
-    then = f"fromUnixTimestamp64Milli({at_ms}, 'UTC') + INTERVAL {RETENTIONS[table].interval}"
-    return int(warehouse.session.rows(f"SELECT toUnixTimestamp64Milli({then})")[0][0])
 
 
 def assert_written(vault: Vault, table: str, at_ms: int) -> None:
