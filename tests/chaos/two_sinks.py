@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -25,7 +26,7 @@ _WITNESS = (
     AS SELECT _topic, _partition, _offset FROM viworks.heartbeats""",
 )
 # A frozen sink is given up after its session timeout, then the other has to join anew and to catch up.
-_TAKEN_OVER_S = 60.0
+_TAKEN_OVER_S = 120.0
 
 
 class TwoSinks(HeartbeatSource):
@@ -71,8 +72,10 @@ class TwoSinks(HeartbeatSource):
         self._chance.shuffle(plan)
         producing = asyncio.create_task(self._produce_forever())
         for name in plan:
+            began_s = time.monotonic()
             await getattr(self, name)()
             self.done[name] += 1
+            print(f"{time.strftime('%H:%M:%S')} {dict(self.done)} {time.monotonic() - began_s:.0f} s", flush=True)  # noqa: T201
         self._ending = True
         await producing
         await self._stored(self.sent)

@@ -34,7 +34,7 @@ async def main():
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
-logging.basicConfig()
+logging.basicConfig(format="%(asctime)s %(levelname)s:%(name)s:%(message)s")
 asyncio.run(main())
 """
 _ASK = """
