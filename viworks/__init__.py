@@ -17,8 +17,23 @@ from schemas.messages import (
     SessionStatus,
     SessionType,
 )
-from viworks.client import Client, Device, Metrics
-from viworks.errors import AnswerNotTrusted, ClientError, KeyFileError, Refused, Unreachable
+from viworks.client import Client
+from viworks.drafts import Device, Metrics
+from viworks.errors import (
+    AnswerNotTrusted,
+    ClientError,
+    Forked,
+    KeyFileError,
+    MessageInvalid,
+    NoKeyStore,
+    NotApproved,
+    Refused,
+    SpoolError,
+    SpoolFailed,
+    SpoolFull,
+    SpoolInUse,
+    Unreachable,
+)
 from viworks.identity import Identity
 from viworks.transport import HttpTransport, Response, Transport
 
@@ -29,10 +44,14 @@ __all__ = [
     "ClientError",
     "ClientStatus",
     "Device",
+    "Forked",
     "HttpTransport",
     "Identity",
     "KeyFileError",
+    "MessageInvalid",
     "Metrics",
+    "NoKeyStore",
+    "NotApproved",
     "PolicySet",
     "Refused",
     "RegistrationAnswer",
@@ -41,6 +60,10 @@ __all__ = [
     "SecuritySeverity",
     "SessionStatus",
     "SessionType",
+    "SpoolError",
+    "SpoolFailed",
+    "SpoolFull",
+    "SpoolInUse",
     "Transport",
     "Unreachable",
 ]

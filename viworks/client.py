@@ -1,94 +1,119 @@
-"""The client: builds messages, seals what is sensitive, signs, sends, reads the answers."""
+"""The client: what an endpoint's developer calls. With a spool, what it was told arrives, whatever happens in between."""
 
 from __future__ import annotations
 
-import time
+import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
-
-from schemas import signing
-from schemas.errors import ContractError
-from schemas.messages import ClientConfig, PolicySet, RegistrationAnswer
-from schemas.privacy import PrivacyMode, truncate_address
-from schemas.sealing import Place, SealingKey
-from viworks.errors import AnswerNotTrusted, Refused
+from schemas.messages import ClientConfig, Policy, PolicySet, RegistrationAnswer
+from schemas.sealing import SealingKey
+from viworks import drafts
+from viworks.drafts import Device, Installation, Metrics, SessionFacts
+from viworks.errors import Forked, NoKeyStore
 from viworks.identity import Identity
-from viworks.transport import HttpTransport, Response, Transport
-
-BASE_PATH = "/api/v1"
-_ADDRESSES = ("source_ip", "target_ip")
-INVALID_API_KEY = "urn:viworks:problem:invalid-api-key"
-
-T = TypeVar("T")
-D = TypeVar("D", ClientConfig, PolicySet)
-
-
-def system_clock() -> int:
-    """The machine's time in milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """What a registration says of the device; sealed for the SOC."""
-
-    os_type: str
-    os_version: str
-    device_id: str
-    hardware_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """A heartbeat's numbers: ``uptime`` in seconds, usages in per cent, ``network_activity`` a level."""
-
-    uptime: float
-    memory_usage: float
-    cpu_usage: float
-    network_activity: float
+from viworks.keys import KeyProtector, KeyStore
+from viworks.machinery import Choices, Machinery
+from viworks.opening import open_parts
+from viworks.running import MetricsSource, Running
+from viworks.session import SessionReporting
+from viworks.spool import Bounds, Spool
+from viworks.timing import Timing
+from viworks.transport import HttpTransport, RetryPolicy, TlsSettings, Transport
 
 
 class Client:
     """One client of the protocol. Use as an async context manager, or call ``close``.
 
+    With a spool (``Client.open`` makes one) sessions and events are accepted on disk and brought to the server in the
+    background; without one each call sends at once, and raises where that fails.
+
+    Attributes:
+        keys: the client's keys.
+        status: what the heartbeats of ``start`` say: online, error or maintenance.
+
     Args:
         base_url: scheme, host and port of the edge.
+        identity: the key alone, or a store that can also rotate it.
         transport: in place of HTTP to ``base_url``.
-        clock: milliseconds since the epoch.
+        clock: milliseconds since the epoch, in place of ``timing``'s.
+        sealing_key: the SOC's public key; otherwise the one that the server names.
         enrolment_token: what ``viworks enroll`` printed, where the server enrols by invitation.
-        sealing_key: the SOC's public key; otherwise the one that the registration's answer names.
+        spool: of this client alone; it is closed with the client.
+        wants_certificate: ask for a TLS certificate with the registration; for a store.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with defaults
         self,
         base_url: str,
-        identity: Identity,
+        identity: Identity | KeyStore,
         *,
         device: Device,
         version: str = "1.0.0",
         capabilities: Sequence[str] = ("vpn", "monitoring"),
         node_id: str | None = None,
         transport: Transport | None = None,
-        clock: Callable[[], int] = system_clock,
+        clock: Callable[[], int] | None = None,
         sealing_key: SealingKey | None = None,
         enrolment_token: str | None = None,
+        spool: Spool | None = None,
+        timing: Timing | None = None,
+        retries: RetryPolicy | None = None,
+        wants_certificate: bool = False,
     ) -> None:
-        self.identity = identity
-        self.registration: RegistrationAnswer | None = None
-        self._device = device
-        self._version = version
-        self._capabilities = list(capabilities)
-        self._node_id = node_id
-        self._transport = transport or HttpTransport(base_url)
-        self._clock = clock
-        self._sealing_key = sealing_key
-        self._enrolment_token = enrolment_token
-        self._policy_version = 0
+        self.keys = identity if isinstance(identity, KeyStore) else KeyStore.in_memory(identity)
+        self.status = "online"
+        self._has_store = isinstance(identity, KeyStore)
+        self._process = os.getpid()
+        timing = timing or Timing()
+        self._parts = Machinery(
+            transport or HttpTransport(base_url),
+            self.keys,
+            Installation(self.keys.client_id, device, version, tuple(capabilities), node_id),
+            timing if clock is None else replace(timing, wall_ms=clock),
+            spool,
+            Choices(sealing_key, enrolment_token, wants_certificate, retries),
+        )
+        self._owns_keys = False
+        self._running: Running | None = None
+
+    @classmethod
+    def open(
+        cls,
+        base_url: str,
+        client_id: str,
+        directory: str | Path,
+        *,
+        protector: KeyProtector | None = None,
+        tls: TlsSettings | None = None,
+        bounds: Bounds | None = None,
+        **settings: Any,
+    ) -> Client:
+        """A client whose keys and spool are kept in a directory of its own.
+
+        Args:
+            directory: made with mode 0700; the keys in it are encrypted, the spool too.
+            protector: of the keys; by default the OS keyring where there is one, else a secret of the machine.
+            tls: whose certificates count and which keys are pinned; the client's own certificate comes from its keys.
+            settings: as for ``Client``; ``device`` is needed.
+
+        Raises:
+            KeyFileError, SpoolError, SettingsInvalid.
+        """
+        given = settings.pop("transport", None)
+        keys, spool, transport = open_parts(base_url, client_id, Path(directory), protector, tls, bounds, given)
+        try:
+            client = cls(base_url, keys, spool=spool, transport=transport, **settings)
+        except BaseException:
+            spool.close()
+            keys.close()
+            raise
+        client._owns_keys = True
+        return client
 
     async def __aenter__(self) -> Client:
         return self
@@ -98,95 +123,97 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def close(self) -> None:
-        """Release the connections."""
-        await self._transport.close()
+    @property
+    def identity(self) -> Identity:
+        """The key in force."""
+        return self.keys.identity
+
+    @property
+    def registration(self) -> RegistrationAnswer | None:
+        """The answer to the last registration; None before the first."""
+        return self._parts.link.registration
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, in local mode the last that the server signed; None where there is none."""
+        return self._parts.standing.policy.in_force
+
+    @property
+    def local_mode(self) -> bool:
+        """Whether the server did not answer the last time, so that the client goes on by what it knows."""
+        return self._parts.away
+
+    @property
+    def spooled(self) -> int:
+        """How many messages wait for the server."""
+        return self._parts.desk.spool.census.waiting if self._parts.desk else 0
 
     async def register(self) -> RegistrationAnswer:
         """Register, or register again with the same key, and keep the API key.
 
         Raises:
-            Unreachable, Refused, AnswerNotTrusted.
+            Unreachable, Refused, AnswerNotTrusted, NotApproved.
         """
-        message = self._registration_message()
-        body, signature = self._sign(message)
-        headers = {"Content-Type": "application/json", "X-Signature": signature}
-        if self._enrolment_token is not None:
-            headers["X-Enrolment-Token"] = self._enrolment_token
-        response = await self._transport.request("POST", f"{BASE_PATH}/clients/register", headers, body)
-        self.registration = _read(_accepted(response).body, RegistrationAnswer)
-        if self._sealing_key is None:
-            self._sealing_key = _sealing_key(self.registration.config.sealing_key)
-        return self.registration
+        return await self._used().register()
 
-    def _registration_message(self) -> dict[str, Any]:
-        timestamp = self._clock()
-        device = {
-            "os_type": self._device.os_type,
-            "os_version": self._device.os_version,
-            "device_id": self._device.device_id,
-            "hardware_hash": self._device.hardware_hash,
-        }
-        return {
-            "client_id": self.identity.client_id,
-            "public_key": self.identity.public_key_pem,
-            "capabilities": self._capabilities,
-            "version": self._version,
-            **({} if self._node_id is None else {"node_id": self._node_id}),
-            "device_info": {
-                **{name: self._seal(value, f"registration.{name}", str(timestamp)) for name, value in device.items()},
-                "encrypted": True,
-            },
-            "timestamp": timestamp,
-        }
+    async def heartbeat(self, metrics: Metrics, status: str | None = None) -> int:
+        """Send one heartbeat; return the version of the policy in force. Raises Unreachable, Refused, AnswerNotTrusted."""
+        parts, status = self._used(), status or self.status
+        return await parts.beat(lambda: drafts.heartbeat(self.keys.client_id, metrics, status, parts.link.clock()))
 
-    async def heartbeat(self, metrics: Metrics, status: str = "online") -> int:
-        """Send a heartbeat; return the version of the policy in force. Raises Unreachable, Refused, AnswerNotTrusted."""
-        message = {
-            "client_id": self.identity.client_id,
-            "timestamp": self._clock(),
-            "status": status,
-            "metrics": {
-                "uptime": metrics.uptime,
-                "memory_usage": metrics.memory_usage,
-                "cpu_usage": metrics.cpu_usage,
-                "network_activity": metrics.network_activity,
-                "encrypted": True,
-            },
-        }
-        response = await self._post("heartbeat", message)
-        return int(_read(response.body, dict[str, Any]).get("policy_version", 0))
+    def start(self, metrics: MetricsSource) -> None:
+        """Live in the background until ``close``: heartbeats, policies, rotation, renewal and deliveries.
 
-    async def report_session(  # noqa: PLR0913 - the message's own members
+        Args:
+            metrics: asked before each heartbeat.
+        """
+        if self._running is None:
+            self._running = self._run_of(metrics)
+            self._running.start()
+
+    async def run(self, metrics: MetricsSource) -> None:
+        """The same in the foreground, until cancelled."""
+        if self._running is None:
+            self._running = self._run_of(metrics)
+            await self._running.run()
+
+    async def online(self) -> None:
+        """Wait until the first heartbeat after ``start`` was accepted."""
+        if self._running is not None:
+            await self._running.first_heartbeat.wait()
+
+    def report_session(  # noqa: PLR0913 - the message's own members
         self,
         session_id: str,
         session_type: str,
-        status: str,
+        status: str = "active",
         *,
-        start_time: int,
+        start_time: int | None = None,
         end_time: int | None = None,
         node_id: str,
         client_ip: str,
         internal_ip: str | None = None,
         user_agent: str,
         protocol_version: str = "1.0",
-    ) -> None:
-        """Report a session's state; times in milliseconds. Raises Unreachable, Refused, AnswerNotTrusted."""
-        await self._registered()  # its answer names the key to seal for and the privacy mode
-        metadata: dict[str, Any] = {"node_id": node_id, "client_ip": self._address(client_ip)}
-        if internal_ip is not None:
-            metadata["internal_ip"] = self._seal(internal_ip, "session.internal_ip", session_id)
-        metadata |= {"user_agent": user_agent, "protocol_version": protocol_version, "encrypted": True}
-        message = {
-            "client_id": self.identity.client_id,
-            "session_id": session_id,
-            "session_type": session_type,
-            "start_time": start_time,
-            **({} if end_time is None else {"end_time": end_time}),
-            "status": status,
-            "metadata": metadata,
-        }
-        await self._post("sessions", message)
+    ) -> SessionReporting:
+        """Report a session: ``await`` it for one report, or ``async with`` it to report its start, its end and errors.
+
+        Args:
+            start_time, end_time: milliseconds since the epoch; it starts now, where not given.
+
+        Raises:
+            MessageInvalid; with a spool SpoolFull, SpoolFailed; without one Unreachable, Refused, AnswerNotTrusted.
+        """
+        parts = self._used()
+        began_ms = parts.link.clock() if start_time is None else start_time
+        facts = SessionFacts(
+            session_id, session_type, began_ms, node_id, client_ip, internal_ip, user_agent, protocol_version
+        )
+
+        async def report(facts: SessionFacts, status: str, end_time: int | None) -> None:
+            await parts.submit("sessions", drafts.session(self.keys.client_id, facts, status, end_time))
+
+        return SessionReporting(facts, status, end_time, report, parts.link.clock)
 
     async def report_event(
         self,
@@ -200,30 +227,26 @@ class Client:
     ) -> str:
         """Report a security event and return its id.
 
+        With a spool it is on disk when this returns, and from then on arrives, once in SQL. Where the policy in force
+        switches events off, nothing is kept or sent.
+
         Args:
             description: sealed for the SOC before it leaves.
             timestamp: milliseconds; now, where not given.
             details: ``source_ip``, ``target_ip``, ``user_agent``, ``error_code``.
 
         Raises:
-            Unreachable, Refused, AnswerNotTrusted.
+            MessageInvalid; with a spool SpoolFull, SpoolFailed; without one Unreachable, Refused, AnswerNotTrusted.
         """
-        await self._registered()  # its answer names the key to seal for and the privacy mode
-        event_id = event_id or str(uuid.uuid4())
-        message = {
-            "client_id": self.identity.client_id,
-            "event_id": event_id,
+        parts = self._used()
+        members = {
+            "event_id": event_id or str(uuid.uuid4()),
             "event_type": event_type,
             "severity": severity,
-            "timestamp": self._clock() if timestamp is None else timestamp,
-            "details": {
-                "description": self._seal(description, "event.description", event_id),
-                **{name: self._address(value) if name in _ADDRESSES else value for name, value in details.items()},
-                "encrypted": True,
-            },
+            "timestamp": parts.link.clock() if timestamp is None else timestamp,
         }
-        await self._post("events", message)
-        return event_id
+        await parts.submit("events", drafts.event(self.keys.client_id, members, description, details))
+        return str(members["event_id"])
 
     async def config(self) -> ClientConfig:
         """Fetch the configuration.
@@ -232,103 +255,46 @@ class Client:
             Unreachable, Refused.
             AnswerNotTrusted: not signed by the server, or older than one that was fetched before.
         """
-        return self._newest(self._trusted(await self._get("config"), ClientConfig))
+        return await self._used().config()
 
     async def policies(self) -> PolicySet:
         """Fetch the policies that select this client: the first is in force. Raises as ``config``."""
-        return self._newest(self._trusted(await self._get("policies"), PolicySet))
+        return await self._used().policies()
 
-    async def _post(self, resource: str, message: Mapping[str, Any]) -> Response:
-        body, signature = self._sign(message)
-        target = f"{BASE_PATH}/clients/{resource}"
-        headers = {"Content-Type": "application/json", "X-Signature": signature}
-        return await self._authorised("POST", target, headers, body)
+    async def rotate_key(self) -> None:
+        """Replace the signing key, crash-safe. Raises NoKeyStore, Unreachable, Refused, AnswerNotTrusted, KeyFileError."""
+        self._need_store()
+        await self._used().rotate()
 
-    async def _get(self, resource: str) -> Response:
-        target, timestamp = f"{BASE_PATH}/clients/{resource}", str(self._clock())
-        signed = signing.get_request_bytes(target, self.identity.client_id, timestamp)
-        signature = signing.encode_signature(signing.sign(signed, self.identity.secret_key))
-        return await self._authorised("GET", target, {"X-Signature": signature, "X-Timestamp": timestamp}, None)
+    async def renew_certificate(self) -> None:
+        """Replace the TLS key and certificate. Raises NoKeyStore, Unreachable, Refused, AnswerNotTrusted, KeyFileError."""
+        self._need_store()
+        await self._used().renew()
 
-    async def _authorised(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Response:
-        """Send with the API key; one that the server no longer takes is renewed once by registering again."""
-        registration = await self._registered()
+    async def flush(self) -> bool:
+        """Try to bring all that is spooled to the server now; whether nothing is left. Raises SpoolFailed."""
+        return await self._used().flush()
+
+    async def close(self) -> None:
+        """Say ``offline`` where heartbeats ran, and release everything. What is spooled stays for the next start."""
+        parts = self._used()
         try:
-            return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
-        except Refused as refusal:
-            if refusal.type != INVALID_API_KEY:
-                raise
-        registration = await self.register()
-        return _accepted(await self._transport.request(method, target, self._headers(registration, headers), body))
+            if self._running is not None:
+                await self._running.stop()
+            await parts.close()
+        finally:
+            if self._owns_keys:
+                self.keys.close()
 
-    async def _registered(self) -> RegistrationAnswer:
-        return self.registration or await self.register()
+    def _used(self) -> Machinery:
+        if os.getpid() != self._process:
+            raise Forked("a client belongs to the process that made it: make another one after a fork")
+        return self._parts
 
-    def _headers(self, registration: RegistrationAnswer, headers: Mapping[str, str]) -> dict[str, str]:
-        api_key = registration.api_key
-        return {"Authorization": f"Bearer {api_key}", "X-Client-ID": self.identity.client_id, **headers}
+    def _run_of(self, metrics: MetricsSource) -> Running:
+        parts = self._used()
+        return Running(self.keys.client_id, parts, metrics, lambda: self.status, keeps_keys=self._has_store)
 
-    def _sign(self, message: Mapping[str, Any]) -> tuple[bytes, str]:
-        unsigned = msgspec.json.encode({**message, "signature": ""})
-        return signing.sign_body(unsigned, self.identity.secret_key)
-
-    def _seal(self, value: str, type_: str, message_id: str) -> str:
-        if self._sealing_key is None:
-            return value
-        return self._sealing_key.seal(value.encode(), Place(self.identity.client_id, type_, message_id))
-
-    def _address(self, value: str) -> str:
-        """A strict server takes networks alone; any other makes a pseudonym of the whole address and keeps its network."""
-        registration = self.registration
-        strict = registration is not None and registration.config.privacy_mode == PrivacyMode.STRICT
-        return truncate_address(value) if strict else value
-
-    def _trusted(self, response: Response, kind: type[T]) -> T:
-        registration = self.registration
-        if registration is None:
-            raise AnswerNotTrusted("the server's policy key is not known before a registration")
-        try:
-            public_key = signing.public_key_from_pem(registration.config.policy_key)
-            signed, text = signing.signed_bytes(response.body)
-            signing.verify(signed, signing.decode_signature(text), public_key)
-        except ContractError as error:
-            raise AnswerNotTrusted(f"the server's signature does not hold: {error}") from None
-        return _read(response.body, kind)
-
-    def _newest(self, document: D) -> D:
-        """Only signed documents count: a version that anybody could have written would shut out the true ones."""
-        if document.policy_version < self._policy_version:
-            raise AnswerNotTrusted("the server's policies are older than those that it gave before")
-        self._policy_version = document.policy_version
-        return document
-
-
-def _accepted(response: Response) -> Response:
-    if response.status < 300:
-        return response
-    try:
-        problem = msgspec.json.decode(response.body, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        problem = {}
-    retry_after = response.headers.get("retry-after", "")
-    raise Refused(
-        response.status,
-        str(problem.get("type", "about:blank")),
-        str(problem.get("detail", "")),
-        bool(problem.get("retryable", response.status >= 500)),
-        float(retry_after) if retry_after.isdigit() else None,
-    )
-
-
-def _read(body: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError:
-        raise AnswerNotTrusted("the answer is not of the protocol") from None
-
-
-def _sealing_key(pem: str) -> SealingKey:
-    try:
-        return SealingKey.from_pem(pem.encode())
-    except ContractError as error:
-        raise AnswerNotTrusted(f"the server's sealing key cannot be used: {error}") from None
+    def _need_store(self) -> None:
+        if not self._has_store:
+            raise NoKeyStore("the key would be lost with the process: give the client a KeyStore, or use Client.open")

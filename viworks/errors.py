@@ -2,6 +2,20 @@
 
 ClientError
 ├── KeyFileError         the key file cannot be read or is not one
+│   ├── KeysTampered     its content was changed, or is another client's
+│   ├── KeysRolledBack   it is an older one than was here before
+│   ├── KeysLocked       the passphrase, keyring or machine secret does not open it
+│   ├── KeysUnsafe       it is no file of this user's own
+│   └── KeysInUse        another process has it open
+├── DataTampered         data that were encrypted under a key of the store do not open
+├── SpoolError           a message could not be put into the spool: it is not accepted
+│   ├── SpoolInUse           another process has the spool open
+│   ├── SpoolFailed          the disk does not take or give it
+│   └── SpoolFull            the spool is full of messages that are graver
+├── MessageInvalid       what the caller gave is not a message of the protocol
+├── NotApproved          an administrator has not approved the registration yet
+├── NoKeyStore           the call needs a client that keeps its keys in a store
+├── Forked               a client was used in another process than the one that made it
 ├── Unreachable          no answer came; the same call may succeed later
 │   ├── CircuitOpen          nothing was sent: the last calls failed, and the next may go after ``retry_after_s``
 │   ├── NameNotResolved      no address of the server's name could be found
@@ -11,6 +25,8 @@ ClientError
 ├── SettingsInvalid      a URL, pin, address or certificate that was given cannot be used
 ├── Refused              the server answered with a problem (RFC 9457); ``retryable`` says whether to try again
 └── AnswerNotTrusted     an answer that is not signed by the server's policy key, or not of the protocol
+    ├── SignatureWrong       it is not signed by the server's policy key
+    └── DocumentOlder        it is signed, but older than one that was given before
 """
 
 from __future__ import annotations
@@ -24,8 +40,68 @@ class KeyFileError(ClientError):
     """The key file cannot be read or is not one."""
 
 
+class KeysTampered(KeyFileError):
+    """The key file was changed by somebody without its key, or it is another client's or was another file."""
+
+
+class KeysRolledBack(KeyFileError):
+    """The key file is genuine, but a newer one was here before."""
+
+
+class KeysLocked(KeyFileError):
+    """The passphrase, the keyring's secret or the machine's secret is missing or is not the one of this file."""
+
+
+class KeysUnsafe(KeyFileError):
+    """The path is a link, no regular file, too large, or belongs to another user."""
+
+
+class KeysInUse(KeyFileError):
+    """Another process has the keys open: two that rotate would lose one another's."""
+
+
+class DataTampered(ClientError):
+    """Data that were encrypted under a key of the store were changed, moved to another place, or are another client's."""
+
+
 class SettingsInvalid(ClientError):
     """What the caller gave cannot be used."""
+
+
+class SpoolError(ClientError):
+    """A message could not be put into the spool: it was not accepted, nothing of it is kept."""
+
+
+class SpoolInUse(SpoolError):
+    """Another process, or another client of this one, has the spool open."""
+
+
+class SpoolFailed(SpoolError):
+    """The disk is full, cannot be written or cannot be read. Says which by SQLite's name of the error."""
+
+
+class SpoolFull(SpoolError):
+    """The spool is at its bound and holds nothing less grave that could make room."""
+
+
+class MessageInvalid(ClientError):
+    """What the caller gave is not a message of the protocol; ``member`` says where. The value is not repeated."""
+
+    def __init__(self, detail: str, member: str = "") -> None:
+        super().__init__(f"{member}: {detail}" if member else detail)
+        self.member = member
+
+
+class NotApproved(ClientError):
+    """The registration waits for an administrator's approval: register again later."""
+
+
+class NoKeyStore(ClientError):
+    """An identity alone has no place for a new key or a certificate: give the client a ``KeyStore``."""
+
+
+class Forked(ClientError):
+    """A client belongs to the process that made it: its connections and files must not be shared with a child."""
 
 
 class Unreachable(ClientError):
@@ -76,6 +152,14 @@ class PinMismatch(CertificateRefused):
 
 class AnswerNotTrusted(ClientError):
     """An answer whose signature does not verify, or that is not of the protocol."""
+
+
+class SignatureWrong(AnswerNotTrusted):
+    """A document that is not signed by the server's policy key."""
+
+
+class DocumentOlder(AnswerNotTrusted):
+    """A signed document that is older than one that was verified before."""
 
 
 class Refused(ClientError):

@@ -1,4 +1,4 @@
-"""Who a client is: its id and its Ed25519 key, kept in a file that only its owner may read."""
+"""Who a client is: its id and its Ed25519 key."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ class Identity:
 
     @classmethod
     def load_or_create(cls, path: str | Path, client_id: str) -> Identity:
-        """Read the key of a file (PKCS #8 PEM), or make one and write it there with mode 0600.
+        """Read the key of a file (PKCS #8 PEM), or make one and write it there with mode 0600, not encrypted.
+
+        ``KeyStore.open`` encrypts, and takes such a file over.
 
         Raises:
             KeyFileError: the file is there but cannot be read or is not such a key.
         """
         path = Path(path)
         if path.exists():
-            return cls(client_id, _read(path))
+            return cls(client_id, read_plain_key(path))
         identity = cls.create(client_id)
         _write(path, identity.secret_key)
         return identity
@@ -47,7 +49,8 @@ class Identity:
         return signing.public_key_to_pem(signing.public_key_of(self.secret_key))
 
 
-def _read(path: Path) -> bytes:
+def read_plain_key(path: Path) -> bytes:
+    """The seed of an unencrypted Ed25519 key file (PKCS #8 PEM). Raises KeyFileError."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:

@@ -1,0 +1,187 @@
+"""Brings what is in the spool to the server: batch after batch, at a pace that both sides bear, until all has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from viworks import answers
+from viworks.backoff import Backoff, BackoffPolicy, failed, retry_after_ms
+from viworks.errors import CircuitOpen, ClientError, Refused, SpoolError
+from viworks.protection import Protection
+from viworks.server_link import ServerLink
+from viworks.spool import SpoolDesk, Spooled
+from viworks.timing import Timing
+from viworks.verdicts import BatchAnswer, Fates, fates
+
+MOST_LINES, MOST_BYTES = 500, 1024 * 1024
+"""Half of what the server takes: signing and sealing anew add to a record."""
+ASK_EVERY_MS = 60_000
+WAITS = BackoffPolicy(base_ms=500, cap_ms=60_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many records go at once, and how often in a row that failed."""
+
+    lines: int = MOST_LINES
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+def slowed(pace: Pace, fraction: float, asked_ms: int | None = None) -> tuple[Pace, int]:
+    """A batch did not get through: half as many next time, so that one that breaks the server is found; and the wait."""
+    backoff, wait_ms = failed(WAITS, pace.backoff, fraction, asked_ms)
+    return Pace(max(1, pace.lines // 2), backoff), wait_ms
+
+
+def quickened(pace: Pace) -> Pace:
+    """A batch got through."""
+    return Pace(min(MOST_LINES, pace.lines * 2))
+
+
+class Delivery:
+    """One client's deliveries, one at a time.
+
+    Attributes:
+        failure: why the last batch did not get through; None once one did.
+    """
+
+    def __init__(self, desk: SpoolDesk, link: ServerLink, timing: Timing, protection: Callable[[], Protection]) -> None:
+        self.failure: ClientError | None = None
+        self._desk = desk
+        self._link = link
+        self._timing = timing
+        self._protection = protection
+        self._pace = Pace()
+        self._tries: dict[int, int] = {}
+        self._behind: set[int] = set()
+        self._ask_after_ms = 0
+        self._turn = asyncio.Lock()
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something was put into the spool, or the server is back."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            self._news.clear()
+            try:
+                wait_ms = await self.step()
+            except SpoolError as error:  # a disk that is full today has room tomorrow
+                self.failure, wait_ms = error, WAITS.cap_ms
+            if wait_ms is None:
+                await self._news.wait()
+            elif wait_ms:
+                await self._timing.sleep(wait_ms / 1000)
+
+    async def flush(self) -> bool:
+        """Deliver until the spool is empty, or a batch does not get through; whether it is empty."""
+        while (wait_ms := await self.step()) == 0:
+            pass
+        return wait_ms is None
+
+    async def step(self) -> int | None:
+        """Deliver one batch: the wait before the next in milliseconds, None where nothing waits. Raises SpoolFailed."""
+        async with self._turn:
+            batch = await self._next()
+            if not batch:
+                return None
+            try:
+                batch = await self._protected(batch)
+                response = await self._link.send_batch([each.record for each in batch])
+                results = answers.read(response.body, BatchAnswer).results
+            except SpoolError:
+                raise
+            except ClientError as error:
+                return await self._failed(error, batch)
+            server_ms = self._link.clock() if self._link.heard_time else None
+            asked_ms = retry_after_ms(response.headers, self._timing.wall_ms())
+            return await self._settle(fates(batch, results, self._tries, server_ms), asked_ms)
+
+    async def _next(self) -> list[Spooled]:
+        lines, behind = self._pace.lines, self._behind
+        spool = self._desk.spool
+        batch = await self._desk.run(lambda: spool.waiting(lines, MOST_BYTES, behind))
+        if not batch and behind:  # those that were put behind come last
+            behind.clear()
+            batch = await self._desk.run(lambda: spool.waiting(lines, MOST_BYTES))
+        return batch
+
+    async def _protected(self, batch: list[Spooled]) -> list[Spooled]:
+        """Sealed for the SOC's present key; what had to be sealed now is written down first, so that what is sent twice
+        is the same twice."""
+        await self._link.registered()  # its answer names the key to seal for
+        protection = self._protection()
+        sealed = {each.seq: each for each in batch if each.record.sealed_for != protection.key_id and protection.key_id}
+        for seq, (_, record) in sealed.items():
+            message = protection.sealed(record.kind, record.message)
+            sealed[seq] = Spooled(seq, record.with_message(message, protection.key_id))
+        if sealed:
+            spool = self._desk.spool
+            await self._desk.run(lambda: spool.replace(list(sealed.values())))
+        found = (sealed.get(each.seq, each) for each in batch)
+        return [Spooled(seq, record.with_message(protection.cut(record.kind, record.message))) for seq, record in found]
+
+    async def _settle(self, sorted_: Fates, asked_ms: int | None) -> int:
+        self.failure = None
+        spool = self._desk.spool
+        if sorted_.arrived or sorted_.lost or sorted_.aside:
+            await self._desk.run(lambda: spool.settle(sorted_.arrived, sorted_.lost, sorted_.aside))
+        if sorted_.redated:
+            await self._desk.run(lambda: spool.replace(sorted_.redated))
+        for seq in (*sorted_.arrived, *sorted_.lost, *sorted_.aside):
+            self._tries.pop(seq, None)
+        return await self._paced(sorted_, asked_ms)
+
+    async def _paced(self, sorted_: Fates, asked_ms: int | None) -> int:
+        if sorted_.doubtful:
+            for seq in sorted_.doubtful:
+                self._tries[seq] = self._tries.get(seq, 0) + 1
+            self._behind.update(sorted_.doubtful)
+            await self._ask_anew()
+        if sorted_.arrived and not sorted_.later:
+            self._pace = quickened(self._pace)
+            return 0
+        progress = sorted_.lost or sorted_.aside or sorted_.redated
+        if progress and not (sorted_.later or sorted_.doubtful):
+            return 0
+        # The others of a batch of which some must wait would have to wait too.
+        backoff, wait_ms = failed(WAITS, self._pace.backoff, self._timing.fraction(), asked_ms)
+        self._pace = replace(self._pace, backoff=Backoff() if sorted_.arrived else backoff)
+        return wait_ms
+
+    async def _ask_anew(self) -> None:
+        """A new registration brings the present sealing key, scopes and API key; now and then."""
+        now_ms = self._timing.monotonic_ms()
+        if now_ms < self._ask_after_ms:
+            return
+        self._ask_after_ms = now_ms + ASK_EVERY_MS
+        try:
+            await self._link.register()
+        except ClientError as error:
+            self.failure = error
+
+    async def _failed(self, error: ClientError, batch: list[Spooled]) -> int:
+        self.failure = error
+        asked_ms: int | None = None
+        if isinstance(error, CircuitOpen):
+            asked_ms = int(error.retry_after_s * 1000)
+        elif isinstance(error, Refused):
+            asked_ms = None if error.retry_after_s is None else int(error.retry_after_s * 1000)
+            await self._suspect(error, batch)
+        self._pace, wait_ms = slowed(self._pace, self._timing.fraction(), asked_ms)
+        return wait_ms
+
+    async def _suspect(self, refusal: Refused, batch: list[Spooled]) -> None:
+        """A record that the server refuses or breaks on when it comes alone must not stop the others."""
+        if len(batch) > 1:
+            return
+        seq = batch[0].seq
+        if refusal.type == answers.BODY_TOO_LARGE:
+            spool = self._desk.spool
+            await self._desk.run(lambda: spool.settle([], {}, {seq: "body-too-large"}))
+        elif refusal.status == 500:
+            self._behind.add(seq)
