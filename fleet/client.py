@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Container
 
 from nacl import bindings
 
@@ -24,11 +25,13 @@ class SimulatedClient:
         skew_ms: how far its clock is ahead.
         silent, cut: how many acts of the scenario have switched it off, or taken the network from it.
         trouble: backoff and breaker, while requests fail.
+        beating, replaying: whether a heartbeat, a delivery, is scheduled or under way.
         spool: messages that wait until they can be sent, as (kind, unsigned body).
         twin: another device with the same identity; it makes no events.
     """
 
     __slots__ = (
+        "beating",
         "booted_ms",
         "client_id",
         "credentials",
@@ -66,7 +69,7 @@ class SimulatedClient:
         self.silent = self.cut = 0
         self.trouble: Trouble | None = None
         self.spool: deque[tuple[str, bytes]] | None = None
-        self.replaying = False
+        self.beating = self.replaying = False
         self.twin = False
 
     def admit(self, api_key: str) -> None:
@@ -85,6 +88,12 @@ class SimulatedClient:
         room = len(self.spool) < MOST_SPOOLED
         self.spool.append((kind, unsigned))
         return room
+
+    def forget(self, done: Container[int]) -> None:
+        """Drop spooled messages, by their ``id``: while they were under way others may have come and gone."""
+        if self.spool is not None:
+            left = [message for message in self.spool if id(message) not in done]
+            self.spool = deque(left, maxlen=MOST_SPOOLED) if left else None
 
 
 def client_id_of(fleet: str, number: int) -> str:

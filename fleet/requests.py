@@ -80,7 +80,7 @@ def session(client: SimulatedClient, session_id: str, start_ms: int, end_ms: int
     return msgspec.json.encode(message)
 
 
-def registration(client: SimulatedClient, wall_ms: int, csr: str | None = None) -> bytes:
+def registration(client: SimulatedClient, wall_ms: int, csr: str | None = None, enrolment_token: str = "") -> bytes:
     """A registration request; its device says nothing sensitive. ``csr`` asks for a certificate."""
     now_ms = client.newest_ms = max(wall_ms, client.newest_ms + 1)
     device = {"os_type": "", "os_version": "", "device_id": "", "hardware_hash": "", "encrypted": True}
@@ -95,7 +95,8 @@ def registration(client: SimulatedClient, wall_ms: int, csr: str | None = None) 
         "timestamp": now_ms,
         "signature": "",
     }
-    return _signed(client, b"register", b"", msgspec.json.encode(message))
+    invitation = f"X-Enrolment-Token: {enrolment_token}\r\n".encode() if enrolment_token else b""
+    return _signed(client, b"register", invitation, msgspec.json.encode(message))
 
 
 def node_of(client: SimulatedClient) -> str:
