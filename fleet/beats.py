@@ -18,13 +18,13 @@ KEY_REFUSED = "invalid-api-key"
 class Beats:
     """Sends heartbeats of all clients of a simulation.
 
-    Args:
+    Attributes:
         renew: called for a client whose API key is no longer taken; None where nothing can be done about it.
     """
 
-    def __init__(self, simulation: Simulation, renew: Callable[[SimulatedClient], None] | None = None) -> None:
+    def __init__(self, simulation: Simulation) -> None:
+        self.renew: Callable[[SimulatedClient], None] | None = None
         self._simulation = simulation
-        self._renew = renew
         simulation.handlers[HEARTBEAT] = self._answered
 
     def start(self, client: SimulatedClient, within_ms: float) -> None:
@@ -78,8 +78,8 @@ class Beats:
 
     def _refused(self, exchange: Exchange, answer: Answer) -> None:
         client, chance = exchange.client, self._simulation.chance
-        if self._renew is not None and answer.status == 401 and answer.problem() == KEY_REFUSED:
-            self._renew(client)
+        if self.renew is not None and answer.status == 401 and answer.problem() == KEY_REFUSED:
+            self.renew(client)
         trouble = client.trouble = client.trouble or Trouble()
         asked_ms = answer.retry_after_ms(self._simulation.clock.wall_ms()) if answer.status else None
         outcome = outcome_of(answer.status) if answer.status else Outcome.FAILURE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Container
+from copy import copy
 
 from nacl import bindings
 
@@ -75,6 +76,14 @@ class SimulatedClient:
     def admit(self, api_key: str) -> None:
         """Use this API key from now on."""
         self.credentials = f"Authorization: Bearer {api_key}\r\nX-Client-ID: {self.client_id}\r\n".encode()
+
+    def make_twin(self, booted_ms: int) -> SimulatedClient:
+        """Another device with this identity, that was booted at another time."""
+        twin = copy(self)
+        twin.booted_ms, twin.twin = booted_ms, True
+        twin.beating = twin.replaying = False
+        twin.trouble = twin.spool = None
+        return twin
 
     def sign(self, message: bytes) -> bytes:
         """The signature's text."""

@@ -20,7 +20,8 @@ class Tally:
         accepted: by kind; of a batch the lines, under their own kinds.
         verdicts: every answer that was no success, by (kind, status, problem); status 0 is no answer.
         latencies: of what was accepted, by kind, from when it was due.
-        lateness: how long after it was due a request came to its connection.
+        answers: how long after it was written to a connection a request had its answer, whatever that was.
+        lateness: how long after it was due a request was made.
         notes: what else is counted, by name.
     """
 
@@ -30,6 +31,7 @@ class Tally:
         self.accepted: Counter[str] = Counter()
         self.verdicts: Counter[tuple[str, int, str]] = Counter()
         self.latencies: dict[str, Histogram] = {}
+        self.answers = Histogram()
         self.lateness = Histogram()
         self.notes: Counter[str] = Counter()
         self._each_second: list[int] = []
@@ -48,6 +50,8 @@ class Tally:
 
     def count_answer(self, exchange: Exchange, answer: Answer, now_ms: float) -> None:
         """What came of an attempt."""
+        if answer.status:
+            self.answers.add(now_ms - exchange.sent_ms)
         if 200 <= answer.status < 300:
             self.accepted[exchange.kind] += 1
             self.latency(exchange.kind).add(now_ms - exchange.due_ms)

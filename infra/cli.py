@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_OURS = {"console", "infra", "ingest", "processors", "schemas", "sinks", "viworks"}
+_OURS = {"console", "fleet", "infra", "ingest", "processors", "schemas", "sinks", "viworks"}
 
 
 def main() -> None:
