@@ -28,14 +28,14 @@ class Play:
 
 
 class Stage:
-    """``run`` names the run in the ids of events and sessions, which must be new in each."""
+    """``run`` names the run in the ids of events and sessions, which must be new in each; ``messages`` counts them."""
 
     def __init__(self, simulation: Simulation, beats: Beats, deliveries: Deliveries, run: str) -> None:
         self._simulation = simulation
         self._beats = beats
         self._deliveries = deliveries
         self._run = run
-        self._messages = 0
+        self.messages = 0
         self._begin: Mapping[Kind, Callable[[Play], None]] = {
             Kind.SILENCE: self._switch_off,
             Kind.CUT: self._cut,
@@ -163,5 +163,5 @@ class Stage:
         self._simulation.send(request, Exchange(client, HOSTILE, now_ms))
 
     def _new_id(self) -> str:
-        self._messages += 1
-        return f"{self._run}-{self._messages}"
+        self.messages += 1
+        return f"{self._run}-{self.messages}"

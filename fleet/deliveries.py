@@ -112,7 +112,6 @@ class Deliveries:
     def _count(self, kind: str, status: int, problem: str) -> None:
         if status < 300:
             self.accepted += 1
-            self._simulation.tally.accepted[kind] += 1
         else:
             self.refused += 1
             self._simulation.tally.verdicts[f"{BATCH}: {kind}", status, problem.removeprefix(_TYPE_PREFIX)] += 1

@@ -19,7 +19,7 @@ def request(kind: Hostility, client: SimulatedClient, wall_ms: int) -> bytes:
 
 def _bad_signature(client: SimulatedClient, wall_ms: int) -> bytes:
     """A value changed after it was signed."""
-    return requests.heartbeat(client, wall_ms).replace(b'"status":"online"', b'"status":"errors"')
+    return requests.heartbeat(client, wall_ms).replace(b'"status":"online"', b'"status":"error" ', 1)
 
 
 def _bad_key(client: SimulatedClient, wall_ms: int) -> bytes:
@@ -34,12 +34,13 @@ def _other_identity(client: SimulatedClient, wall_ms: int) -> bytes:
 
 
 def _malformed_json(client: SimulatedClient, wall_ms: int) -> bytes:
-    return requests.heartbeat(client, wall_ms).replace(b'"metrics":{', b'"metrics":[', 1)
+    """Cut off before its last brace; as long as it says."""
+    return requests.heartbeat(client, wall_ms)[:-1] + b" "
 
 
 def _duplicate_key(client: SimulatedClient, wall_ms: int) -> bytes:
-    unsigned = b'{"client_id":"%s","client_id":"x","timestamp":%d,"signature":""}' % (client.client_id.encode(), wall_ms)
-    return requests.signed_request(client, b"heartbeat", unsigned)
+    made = requests.event(client, "twice", "system_error", "info", wall_ms, "")
+    return requests.signed_request(client, b"events", made.replace(b'"event_id":', b'"severity":"low","event_id":', 1))
 
 
 def _stale(client: SimulatedClient, wall_ms: int) -> bytes:
