@@ -46,7 +46,8 @@ class Connection(asyncio.Protocol):
                 self.close()
             return
         self._received = b""
-        self._finish(data[:at], data[at + 4 : at + 4 + length])
+        end = at + 4 + length
+        self._finish(data[:at], data[at + 4 : end], last=len(data) > end)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -60,11 +61,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _finish(self, head: bytes, body: bytes) -> None:
+    def _finish(self, head: bytes, body: bytes, last: bool) -> None:
+        """``last``: there is more after the answer, so that nobody can tell what belongs to what."""
         exchange, self.exchange = self.exchange, None
-        closing = b"onnection: close" in head
-        if exchange is None or closing:
-            self.close()  # an answer that nobody asked for, or the last one
+        if exchange is None or last or b"onnection: close" in head:
+            self.close()
         else:
             self._on_idle(self)
         if exchange is not None:
