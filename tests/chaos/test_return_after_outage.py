@@ -81,14 +81,15 @@ async def test_a_fleet_returns_without_a_herd(size: Size, tmp_path: Path, capsys
         await eventually(lambda: fleet.deliveries.waiting == 0, 120, "all that was spooled is delivered")
         await eventually(lambda: rows_of(here) == (told.messages, told.messages), 60, "all are rows, once")
         rates, blamed = measured(fleet, times, size.window_s), offline(here.topics)
+        incidents = statuses(here.topics, "ingest_blind")
         with capsys.disabled():
+            sys.stdout.write(f"\n{size}: {rates}, {rates.returning / rates.steady:.2f} times; {spooled} spooled at the\n")
             sys.stdout.write(
-                f"\n{size}: {rates}, {rates.returning / rates.steady:.2f} times; {spooled} spooled at the return;"
+                f"  return; {told.messages} events once in SQL; {len(blamed)} taken for offline; {incidents};\n"
             )
-            sys.stdout.write(f" {told.messages} events once in SQL; offline alerts {blamed};")
-            sys.stdout.write(f" {dict(fleet.simulation.tally.verdicts)} {fleet.simulation.tally.notes}\n")
+            sys.stdout.write(f"  {dict(fleet.simulation.tally.verdicts)} {dict(fleet.simulation.tally.notes)}\n")
     assert spooled >= size.events_per_s * size.outage_s / 2
-    assert statuses(here.topics, "ingest_blind") == [["firing", "resolved"]]
+    assert incidents == [["firing", "resolved"]]
     assert blamed == {}
     assert rates.returning <= 2 * rates.steady
     assert (fleet.deliveries.refused, fleet.deliveries.lost) == (0, 0)
