@@ -7,7 +7,7 @@ import sys
 
 _LIGHT = {"unseal": "viworks.soc.unseal_command", "soc-key": "viworks.soc.key_command"}
 """Commands of the light install, by module: the SOC's machine needs no server."""
-_OURS = {"console", "infra", "ingest", "processors", "schemas", "sinks", "viworks"}
+_OURS = {"console", "fleet", "infra", "ingest", "processors", "schemas", "sinks", "viworks"}
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from infra.audit_commands import audit_app
 from infra.delivery_commands import receivers_app
 from infra.dlq_commands import dlq_app
 from infra.errors import ClientUnknown, InfraError, NotRunning
+from infra.fleet_commands import fleet
 from infra.hold_commands import hold_app
 from infra.identity_commands import clients_app, enroll, keys_app, unenroll
 from infra.options import Data
@@ -56,6 +57,7 @@ add_soc_commands(app)
 app.command()(migrate)
 app.command()(erase)
 keys_app.command(name="rotate-storage")(rotate_storage)
+app.command()(fleet)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

@@ -15,6 +15,8 @@ InfraError
 ├── ClientUnknown
 ├── PolicyUnknown
 ├── RulesFaulty
+├── ScenarioInvalid
+├── FleetNotRun
 ├── ReceiversUnusable
 ├── ReceiverUnknown
 ├── TestNotDelivered
@@ -110,6 +112,14 @@ class PolicyUnknown(InfraError):
 
 class RulesFaulty(InfraError):
     """A file of rules has faults; they are shown below, each with its line."""
+
+
+class ScenarioInvalid(InfraError):
+    """A scenario of ``viworks fleet`` has faults; they are shown below, each with its line."""
+
+
+class FleetNotRun(InfraError):
+    """``viworks fleet`` cannot run its clients against this server."""
 
 
 class ReceiversUnusable(InfraError):
