@@ -79,5 +79,6 @@ def assert_written(vault: Vault, table: str, at_ms: int) -> None:
     for entry in done:
         assert entry.dropped.reason is Reason.RETENTION
         assert entry.dropped.rows >= 1
+        assert entry.intent >= 0
         assert vault.manifest.entries[entry.intent].dropped == entry.dropped
     assert any(span.first <= at_ms <= span.last for entry in done if (span := entry.dropped.times))
