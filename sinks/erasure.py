@@ -21,8 +21,10 @@ from sinks.tables import DATABASE
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
-# Records of the chain cannot be edited; the link to them is what goes, and it goes last.
-_UNTOUCHED = ("audit_log", "audit_checkpoints", "schema_migrations", "audit_subjects")
+# What is signed cannot be edited, nor a copy of it; the link to it is what goes, and it goes last.
+_UNTOUCHED = (
+    "audit_log", "held_audit_log", "audit_checkpoints", "audit_subjects", "retention_manifest", "schema_migrations",
+)  # fmt: skip
 _WHOLE = "SETTINGS mutations_sync = 2"
 
 
