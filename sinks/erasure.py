@@ -21,8 +21,10 @@ from sinks.tables import DATABASE
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
-# Records of the chain cannot be edited; the link to them is what goes, and it goes last.
-_UNTOUCHED = ("audit_log", "audit_checkpoints", "schema_migrations", "audit_subjects")
+# What is signed cannot be edited, nor a copy of it; the link to it is what goes, and it goes last.
+_UNTOUCHED = (
+    "audit_log", "held_audit_log", "audit_checkpoints", "audit_subjects", "retention_manifest", "schema_migrations",
+)  # fmt: skip
 _WHOLE = "SETTINGS mutations_sync = 2"
 
 
@@ -79,7 +81,9 @@ def erase(session: Session, client_id: str, pseudonym: str, deleting: Deleting =
     for table in sorted({column.table for column in columns if column.name == "client_id"}):
         _delete_own(session, table, client_id, done, deleting)
     for table in sorted({column.table for column in columns}):
-        _rename_elsewhere(session, [column for column in columns if column.table == table], client_id, pseudonym, done)
+        _rename_elsewhere(
+            session, [column for column in columns if column.table == table], client_id, pseudonym, done, deleting
+        )
     left = [column for column in columns if _count(session, column.table, _names(column, client_id))]
     if left:
         raise ErasureFailed(f"it is still named in {', '.join(f'{column.table}.{column.name}' for column in left)}")
@@ -103,13 +107,19 @@ def _delete_own(session: Session, table: str, client_id: str, done: Erased, dele
         done.deleted[table] = count
 
 
-def _rename_elsewhere(session: Session, columns: Sequence[Column], client_id: str, pseudonym: str, done: Erased) -> None:
+def _rename_elsewhere(
+    session: Session, columns: Sequence[Column], client_id: str, pseudonym: str, done: Erased, deleting: Deleting
+) -> None:
     for column in columns:
         names = _names(column, client_id)
         count = 0 if column.name == "client_id" else _count(session, column.table, names)
         if count:
-            change = _rewrite if column.fixed else _update
-            change(session, column, names, _renaming(column, client_id, pseudonym))
+            renaming = _renaming(column, client_id, pseudonym)
+            if column.fixed:
+                with deleting(column.table, count):
+                    _rewrite(session, column, names, renaming)
+            else:
+                _update(session, column, names, renaming)
             done.renamed[column.table] = done.renamed.get(column.table, 0) + count
 
 
