@@ -123,6 +123,8 @@ class TwoSinks(HeartbeatSource):
     async def _taken_over(self) -> None:
         """All that is on Kafka is stored by the one that runs; nothing new comes that could be counted for it."""
         async with self._quiet:
+            # So that there is something that only the next owner of the frozen one's partitions can store.
+            await self.produce()
             await self._stored(self.sent)
 
     async def _stored(self, count: int) -> None:
