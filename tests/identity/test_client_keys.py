@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import httpx2
 import pytest
 import pytest_asyncio
 from cryptography import x509
@@ -89,13 +90,23 @@ async def tls_url(site: Site) -> AsyncIterator[str]:
         yield f"https://localhost:{port}"
 
 
-def transport(site: Site, url: str, store: KeyStore, directory: Path) -> HttpTransport:
-    context = ssl.create_default_context(cafile=str(site.pki.ca_cert))
-    assert store.tls is not None
-    pair = directory / "pair.pem"
-    pair.write_text(store.tls.chain_pem + store.tls.key_pem)
-    context.load_cert_chain(pair)
-    return HttpTransport(url, tls=context)
+class TlsTransport:
+    """HTTP over mutual TLS with the store's pair of the moment when it was made."""
+
+    def __init__(self, site: Site, url: str, store: KeyStore, directory: Path) -> None:
+        context = ssl.create_default_context(cafile=str(site.pki.ca_cert))
+        assert store.tls is not None
+        pair = directory / "pair.pem"
+        pair.write_text(store.tls.chain_pem + store.tls.key_pem)
+        context.load_cert_chain(pair)
+        self._http = httpx2.AsyncClient(base_url=url, verify=context, trust_env=False)
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+        answer = await self._http.request(method, target, headers=dict(headers), content=body)
+        return Response(answer.status_code, {k.lower(): v for k, v in answer.headers.items()}, answer.content)
+
+    async def close(self) -> None:
+        await self._http.aclose()
 
 
 async def test_a_certificate_is_fetched_used_and_renewed(site: Site, edges: Edges, tls_url: str, tmp_path: Path) -> None:
@@ -103,13 +114,13 @@ async def test_a_certificate_is_fetched_used_and_renewed(site: Site, edges: Edge
         async with Client(str(edges[0].base_url), store, device=DEVICE) as client:
             await client.renew_certificate()
         first = store.tls
-        async with Client(tls_url, store, device=DEVICE, transport=transport(site, tls_url, store, tmp_path)) as client:
+        async with Client(tls_url, store, device=DEVICE, transport=TlsTransport(site, tls_url, store, tmp_path)) as client:
             await client.heartbeat(METRICS)
             await client.renew_certificate()
     with opened(tmp_path / "keys", "renewing-library") as store:
         assert store.tls is not None
         assert store.tls != first
-        async with Client(tls_url, store, device=DEVICE, transport=transport(site, tls_url, store, tmp_path)) as client:
+        async with Client(tls_url, store, device=DEVICE, transport=TlsTransport(site, tls_url, store, tmp_path)) as client:
             await client.heartbeat(METRICS)
         certificate = x509.load_pem_x509_certificate(store.tls.chain_pem.encode())
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -345,7 +345,7 @@ while True:
 def test_a_killed_writer_leaves_a_whole_file_with_all_that_it_had_confirmed(directory: Path) -> None:
     made(directory)
     order = random.Random(11)
-    for _ in range(6):
+    for _ in range(4):
         with subprocess.Popen([sys.executable, "-c", _WRITER, str(directory)], stdout=subprocess.PIPE) as writer:
             assert writer.stdout is not None
             for _ in range(order.randrange(1, 40)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -79,6 +80,15 @@ def test_an_envelope_of_the_other_suite_does_not_open() -> None:
         assert not is_envelope(envelope, SealingKey(opening.public_key()))
         with pytest.raises(SealingError):
             open_envelope(envelope, PLACE, opening)
+
+
+def test_a_key_has_envelopes_of_its_own_suite_alone() -> None:
+    for private, other in itertools.permutations(KEYS.values()):
+        key, suite = SealingKey(private.public_key()), SealingKey(other.public_key()).suite
+        raw = bytes([suite.id]) + bytes.fromhex(key.key_id) + bytes(suite.enc_bytes + 256 + 16)
+        text = "vws1:" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        assert key_id_of(text) == key.key_id
+        assert not is_envelope(text, key)
 
 
 @both_suites
