@@ -146,9 +146,9 @@ class Delivery:
         return await self._paced(sorted_, asked_ms)
 
     async def _paced(self, sorted_: Fates, asked_ms: int | None) -> int:
+        for seq in (*sorted_.doubtful, *(each.seq for each in sorted_.redated)):
+            self._tries[seq] = self._tries.get(seq, 0) + 1
         if sorted_.doubtful:
-            for seq in sorted_.doubtful:
-                self._tries[seq] = self._tries.get(seq, 0) + 1
             self._behind.update(sorted_.doubtful)
             await self._ask_anew()
         if sorted_.arrived and not sorted_.later:

@@ -58,7 +58,7 @@ def fates(
     """Sort a batch by the verdicts; a line without one is sent again.
 
     Args:
-        tries: by place, how often a record was refused doubtfully before.
+        tries: by place, how often a record was refused doubtfully, or moved in time, before.
         server_ms: the server's time when it answered, where it said so.
     """
     found, by_line = Fates(), {result.line: result for result in results}
@@ -77,7 +77,7 @@ def _sort(found: Fates, spooled: Spooled, verdict: LineVerdict, tried: int, serv
         found.arrived.append(seq)
     elif verdict.retryable:
         found.later.append(seq)
-    elif verdict.type == answers.STALE_TIMESTAMP and server_ms is not None:
+    elif verdict.type == answers.STALE_TIMESTAMP and server_ms is not None and tried + 1 < MOST_TRIES:
         _sort_stale(found, spooled, server_ms)
     elif verdict.type in _SECOND_CHANCE and tried + 1 < MOST_TRIES:
         found.doubtful[seq] = verdict.type

@@ -29,6 +29,7 @@ from tests.sinks.sink_process import SinkProcess
 
 CLIENT_ID = "spool-chaos"
 SEED = 7
+PATIENCE_S = 300.0
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,7 +65,7 @@ async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, capsys
         havoc = asyncio.create_task(wreak(server, size, killed, enough))
         try:
             async with nursery(own, server.url) as mother:
-                for _ in range(size.lives):
+                while killed["client"] < size.lives and not havoc.done():
                     await one_life(mother, chance, killed)
         finally:
             enough.set()
@@ -169,7 +170,7 @@ async def wreak(server: Server, size: Size, killed: Counter[str], enough: asynci
             await asyncio.sleep(size.pause_s * chance.uniform(0.2, 1.8))
             killed[name] += 1
             await ways[name](server)
-    await asyncio.wait_for(server.edge.ready.wait(), 60)
+    await asyncio.wait_for(server.edge.ready.wait(), PATIENCE_S)
 
 
 async def edge_killed(server: Server) -> None:
@@ -178,26 +179,30 @@ async def edge_killed(server: Server) -> None:
 
 async def sink_killed(server: Server) -> None:
     await server.sink.kill()
-    await server.sink.start()
+    while True:
+        try:
+            return await server.sink.start()
+        except TimeoutError:  # on a machine that has other things to do
+            await server.sink.kill()
 
 
 async def broker_killed(server: Server) -> None:
     server.broker.kill()
     await server.broker.wait()
-    await server.broker.start()
+    await server.broker.start(PATIENCE_S)
 
 
 async def delivered(own: Path, server: Server) -> int:
     """How much is left in the spool once its owner has had a quiet server for a while."""
     async with spool_client.opened(own, server.url, CLIENT_ID) as client:
-        await eventually(client.flush, 120, "all is delivered")
+        await eventually(client.flush, PATIENCE_S, "all is delivered")
         return client.spooled
 
 
 async def in_sql(server: Server, at_least: int) -> Counter[str]:
     """The events of the client, as analysts see them."""
     analyst = await server.sink.client()
-    await server.sink.count(analyst, "events", CLIENT_ID, at_least, within_s=120)
+    await server.sink.count(analyst, "events", CLIENT_ID, at_least, within_s=PATIENCE_S)
     sql = "SELECT event_id, error_code FROM events WHERE client_id = {c:String}"
     rows = (await asyncio.to_thread(analyst.query, sql, parameters={"c": CLIENT_ID})).result_rows
     assert {code for _, code in rows} == {"chaos"}, "no finding: a crash is no attack"
