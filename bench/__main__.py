@@ -49,7 +49,7 @@ async def _rows(scratch: Path) -> None:
 
 
 async def _live(scratch: Path, clients: int, seconds: float) -> None:
-    scratch.mkdir()
+    await asyncio.to_thread(scratch.mkdir)
     for row in await live.measure(scratch, clients, seconds):
         _print(row)
 
