@@ -120,6 +120,25 @@ def show(
         typer.echo(line)
 
 
+@rules_app.command()
+def sql(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Default: VIWORKS_RULES, else the shipped rules.")
+    ] = None,
+    rule: Annotated[str | None, typer.Option(metavar="ID", help="Only this rule.")] = None,
+    since: Annotated[str, typer.Option(metavar="DURATION", help="Such as 30m, 2h, 7d.")] = "1d",
+) -> None:
+    """Print each rule as a question to the warehouse: what it would have found in what is kept."""
+    from infra.rule_list import read
+    from infra.rule_queries import rule_query
+
+    rules, since_s = read(file), _duration_ms(since) // 1000
+    if rule is not None and rules.rule(rule) is None:
+        raise typer.BadParameter(f"the file has no rule {rule!r}", param_hint="--rule")
+    chosen = [each for each in rules.rules if rule in (None, each.id)]
+    typer.echo(";\n\n".join(rule_query(each, since_s) for each in chosen) + ";")
+
+
 def _order(subject: str, action: str, body: dict[str, Any], bootstrap: str, actor: str | None) -> None:
     from infra.administration import carried_out, order, user_name
     from schemas.topics import SIGNALS

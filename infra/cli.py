@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
+_LIGHT = {"unseal": "viworks.soc.unseal_command", "soc-key": "viworks.soc.key_command"}
+"""Commands of the light install, by module: the SOC's machine needs no server."""
 _OURS = {"console", "fleet", "infra", "ingest", "processors", "schemas", "sinks", "viworks"}
 
 
 def main() -> None:
     """Run the command and exit with its status."""
+    if sys.argv[1:2] and sys.argv[1] in _LIGHT:
+        sys.exit(importlib.import_module(_LIGHT[sys.argv[1]]).main(sys.argv[2:]))
     try:
         from infra.commands import run
 

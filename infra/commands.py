@@ -22,6 +22,7 @@ from infra.parts import ENTRIES, run_part
 from infra.policy_commands import policy_app
 from infra.replay_commands import replay
 from infra.settings import InfraSettings
+from infra.soc_commands import add_soc_commands
 from infra.sql_commands import sql_app
 from infra.verify_commands import verify
 
@@ -48,6 +49,7 @@ app.command()(unenroll)
 app.command()(replay)
 app.command()(verify)
 app.command()(fleet)
+add_soc_commands(app)
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]

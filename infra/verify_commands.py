@@ -74,16 +74,17 @@ def verify(  # noqa: PLR0913 - one parameter an option
 
 
 def _verifier(ask: Ask, client: str | None, settings: InfraSettings, soc_key: Path | None) -> Verifier:
-    from sinks.errors import KeyFileUnusable
     from sinks.proof.keys import KeyHistory
     from sinks.proof.reading import keys_of, keys_query
     from sinks.proof.soc import SocKey
     from sinks.proof.verification import Verifier
+    from viworks.soc import key_file, passphrases
+    from viworks.soc.errors import SocError
 
     try:
-        key = SocKey.from_file(soc_key) if soc_key else None
-    except KeyFileUnusable as error:
-        raise KeyFileInvalid(f"{error}.") from None
+        key = SocKey(key_file.read(soc_key, lambda: passphrases.ask(1, None))) if soc_key else None
+    except SocError as error:
+        raise KeyFileInvalid(f"The SOC's key: {error}.") from None
     return Verifier(KeyHistory(keys_of(ask(keys_query(client))), settings.key_overlap_s * 1000), key)
 
 

@@ -37,7 +37,7 @@ class PrivacyGuard:
         Raises:
             PlaintextRefused: it is not such an envelope and the mode is ``strict``.
         """
-        if is_envelope(value, self.sealing_key.key_id):
+        if is_envelope(value, self.sealing_key):
             return value
         self._refuse(member)
         _SEALED_MEMBERS.inc()
@@ -46,9 +46,9 @@ class PrivacyGuard:
     def group(self, values: dict[str, str], place: Place, member: str) -> str:
         """One envelope of several sensitive values, as a JSON object by name. Raises PlaintextRefused as ``text``."""
         for name, value in values.items():
-            if not is_envelope(value, self.sealing_key.key_id):
+            if not is_envelope(value, self.sealing_key):
                 self._refuse(f"{member}.{name}")
-        _SEALED_MEMBERS.inc(sum(not is_envelope(value, self.sealing_key.key_id) for value in values.values()))
+        _SEALED_MEMBERS.inc(sum(not is_envelope(value, self.sealing_key) for value in values.values()))
         return self.sealing_key.seal(msgspec.json.encode(values), place)
 
     def signed_bytes(self, signed: bytes, place: Place) -> tuple[bytes, bool]:

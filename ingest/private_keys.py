@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ingest.errors import PrivateKeyFound
 from schemas.sealing import SealingKey
+from schemas.sealing_suites import halves_of
 
 _MAX_BYTES = 64 * 1024
 _MARK = b"PRIVATE KEY-----"
+_BLOCK = re.compile(rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.+?-----END [A-Z ]{0,40}PRIVATE KEY-----", re.DOTALL)
 
 
 def refuse_private_key(sealing_key: SealingKey, directories: Iterable[Path]) -> None:
@@ -40,12 +44,18 @@ def _holds(path: Path, sealing_key: SealingKey) -> bool:
         content = path.read_bytes()
     except OSError:
         return False
-    if _MARK not in content:
-        return False
+    return _MARK in content and any(_is_half(block, sealing_key) for block in _BLOCK.findall(content))
+
+
+def _is_half(pem: bytes, sealing_key: SealingKey) -> bool:
+    """Whether it is the private key, or one of the two of a hybrid: either is one too many on a server."""
     try:
-        key = load_pem_private_key(content, None)
+        key = load_pem_private_key(pem + b"\n", None)
     except TypeError:
-        return b"ENCRYPTED" in content
+        return b"ENCRYPTED" in pem
     except (ValueError, UnsupportedAlgorithm):
         return False
-    return isinstance(key, X25519PrivateKey) and SealingKey(key.public_key()).key_id == sealing_key.key_id
+    if not isinstance(key, X25519PrivateKey | MLKEM768PrivateKey):
+        return False
+    own = key.public_key().public_bytes_raw()
+    return any(own == half.public_bytes_raw() for half in halves_of(sealing_key.public_key))

@@ -65,6 +65,8 @@ class FleetPartition:
         self._heap: list[tuple[int, str]] = []
         self._scheduled: dict[str, int] = {}
         self._rota = Rota(limits.last_seen_every_ms)
+        # Persisted before a crash, further on in the log than what is read again: by the watermark of the transition.
+        self._covered: dict[str, int] = {}
         self._untold = self._restore(restored)
 
     def untold(self) -> list[Transition]:
@@ -81,6 +83,8 @@ class FleetPartition:
         client_id, heard_ms = beat.client_id, beat.received_at
         if heard_ms > self._newest_ms:
             self._newest_ms = heard_ms
+        if self._covered and self._watermark < self._covered.get(client_id, 0):
+            return None
         if heard_ms < self._earliest_ms:
             heard_ms = self._earliest_ms
         elif heard_ms > self._latest_ms:
@@ -100,9 +104,13 @@ class FleetPartition:
         before = self._clock.watermark_ms
         self._clock, blind = advance(self._clock, tick, self._limits.clock)
         if blind is not None:
+            # Not the watermark: an edge's last tick may have moved it on from there, over what is proved to have been seen.
             self._blind_until_ms = blind.end_ms
-        if blind is not None or before is None:
+            self._floor_ms = max(self._floor_ms, blind.end_ms)
+        elif before is None:
             self._floor_ms = max(self._floor_ms, self._watermark)
+        if self._covered and self._watermark >= max(self._covered.values()):
+            self._covered.clear()
         self._bound()
         self._rota.advance(self._watermark - (self._watermark if before is None else before))
         return list(self._due()), blind
@@ -158,6 +166,8 @@ class FleetPartition:
             self._schedule(client_id)
             self._rota.join(client_id)
         told_until = self._clock.watermark_ms or 0
+        # The watermark only grows along the log, so what is read while it is less stands before the transition.
+        self._covered = {name: each.watermark for name, each in newest.items() if each.watermark > told_until}
         verdicts = [each for each in newest.values() if each.current.reason in liveness.VERDICTS]
         return [each for each in verdicts if each.watermark >= told_until]
 

@@ -137,7 +137,7 @@ def on_heartbeat(state: ClientState | None, beat: Heartbeat, heard_ms: int) -> t
         return state, False
     last = max(heard_ms, state.last_heartbeat)
     if interval_ms < state.interval_ms:
-        interval_ms = _acknowledged_interval_ms(state, interval_ms, heard_ms)
+        interval_ms = _acknowledged_interval_ms(state, beat, heard_ms)
     reason, since = state.reason, state.since
     if status != state.state:
         reason, since = _reason(status), last
@@ -173,16 +173,22 @@ def _reason(status: str) -> str:
 
 
 def _clock_was_set_back(state: ClientState, uptime: float | None, heard_ms: int) -> bool:
-    if uptime is None or state.uptime is None:
+    # One that came in before the last is read again after a restart: what it led to is known.
+    if uptime is None or state.uptime is None or heard_ms < state.last_heartbeat:
         return False
     longest_ms = heard_ms - state.last_heartbeat + _UPTIME_TOLERANCE_MS
     return 0 < (uptime - state.uptime) * 1000 <= longest_ms
 
 
-def _acknowledged_interval_ms(state: ClientState, shorter_ms: int, heard_ms: int) -> int:
-    """A shorter interval counts once the client keeps it: until then its silence is judged by the longer one."""
-    kept = heard_ms - state.last_heartbeat <= _KEPT_WITHIN * shorter_ms
-    return shorter_ms if kept else state.interval_ms
+def _acknowledged_interval_ms(state: ClientState, beat: Heartbeat, heard_ms: int) -> int:
+    """A shorter interval counts once the client keeps it: until then its silence is judged by the longer one.
+
+    By both clocks: two that were sent far apart may come in together, where the first was delayed, or where it is read
+    again after a restart.
+    """
+    within = _KEPT_WITHIN * beat.interval_ms
+    kept = heard_ms - state.last_heartbeat <= within and abs(beat.timestamp - state.heartbeat_timestamp) <= within
+    return beat.interval_ms if kept else state.interval_ms
 
 
 def to_record(transition: Transition) -> dict[str, Any]:

@@ -6,7 +6,8 @@ the batch is read again:
 - What a heartbeat leads to is told before the state is persisted: to the state before, the heartbeat is still news.
 - What the clock leads to is told after it: after a restart deadlines are fresh, so nothing but ``FleetPartition.untold``
   tells it again.
-- The clock and the coarse last-seen states come last: what they make known counts as done.
+- The clock comes after all that: what it makes known counts as done. The coarse last-seen states come last, so that
+  none of them knows more than the clock does.
 """
 
 from __future__ import annotations
@@ -70,5 +71,7 @@ def _ordered(
         yield Step(persisted=part)
         if verdicts:
             yield Step(told=verdicts)
-    if checkpoint is not None or seen:
-        yield Step(checkpoint=checkpoint, seen=seen)
+    if checkpoint is not None:
+        yield Step(checkpoint=checkpoint)
+    if seen:
+        yield Step(seen=seen)

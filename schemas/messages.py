@@ -24,6 +24,8 @@ GONE_AFTER_S = 30 * 86_400
 ClientId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}\Z")]
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
 Text = Annotated[str, Meta(max_length=1024)]
+DeviceText = Annotated[str, Meta(max_length=4096)]
+"""As many characters as the longest envelope of 1,024 bytes takes, of either suite."""
 LongText = Annotated[str, Meta(max_length=64 * 1024)]
 Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]  # up to the end of year 9999
 NonNegative = Annotated[float, Meta(ge=0)]
@@ -72,10 +74,10 @@ class SecuritySeverity(StrEnum):
 class DeviceInfo(Struct, frozen=True, kw_only=True):
     """The device's fingerprint. Sensitive: every member but ``encrypted``."""
 
-    os_type: Text
-    os_version: Text
-    device_id: Text
-    hardware_hash: Text
+    os_type: DeviceText
+    os_version: DeviceText
+    device_id: DeviceText
+    hardware_hash: DeviceText
     encrypted: bool
 
 

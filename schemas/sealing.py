@@ -1,9 +1,9 @@
-"""Sealing for the SOC: HPKE (RFC 9180), base mode, X25519 / HKDF-SHA256 / AES-256-GCM, padded.
+"""Sealing for the SOC: HPKE (RFC 9180), base mode, by one of the suites of ``sealing_suites``, padded.
 
-An envelope is the text ``vws1:`` and the base64url of ``suite (1 byte) | key id (8 bytes) | enc (32 bytes) | ciphertext``.
+An envelope is the text ``vws1:`` and the base64url of ``suite (1 byte) | key id (8 bytes) | enc | ciphertext``.
 The plaintext is framed by its length (4 bytes, big endian) and zero-padded to a Padmé length (Nikitin et al., PETS 2019)
 of at least 256 bytes, so that an envelope's length says little about what is inside. HPKE's ``info`` binds the envelope
-to its place: domain, client, type, message id and key id, each with its length in front.
+to its place: domain, client, type, message id and key id, each with its length in front; HPKE itself binds the suite.
 """
 
 from __future__ import annotations
@@ -14,19 +14,16 @@ import struct
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
+from schemas import sealing_suites
 from schemas.errors import SealingError
+from schemas.sealing_suites import SUITES, PrivateKey, PublicKey, SealingSuite, suite_of
 
 PREFIX = "vws1:"
-SUITE_X25519 = 1
 KEY_ID_BYTES = 8
 MIN_PADDED_BYTES = 256
-_MIN_ENVELOPE_BYTES = 1 + KEY_ID_BYTES + 32 + MIN_PADDED_BYTES + 16
+_TAG_BYTES = 16
 _DOMAIN = b"viworks/seal/v1"
-_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,64 +38,61 @@ class Place:
 class SealingKey:
     """The SOC's public key. The private key never comes near a server."""
 
-    def __init__(self, public_key: X25519PublicKey) -> None:
+    def __init__(self, public_key: PublicKey) -> None:
         self.public_key = public_key
-        raw = public_key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        self._id = hashlib.sha256(raw).digest()[:KEY_ID_BYTES]
+        self.suite = suite_of(public_key)
+        self._digest = hashlib.sha256(sealing_suites.raw_public_key(public_key)).digest()
+        self._id = self._digest[:KEY_ID_BYTES]
 
     @classmethod
     def from_pem(cls, pem: bytes) -> SealingKey:
-        """Read a SubjectPublicKeyInfo PEM. Raises SealingError for anything else, a private key above all."""
-        if b"PRIVATE KEY" in pem:
-            raise SealingError("this is a private key; only the SOC's public key belongs here")
-        try:
-            key = serialization.load_pem_public_key(pem)
-        except ValueError:
-            raise SealingError("the sealing key is not a PEM SubjectPublicKeyInfo") from None
-        if not isinstance(key, X25519PublicKey):
-            raise SealingError("the sealing key is not an X25519 key")
-        return cls(key)
+        """Read a key of either suite. Raises SealingError for anything else, a private key above all."""
+        return cls(sealing_suites.load_public(pem))
 
     @property
     def key_id(self) -> str:
         """16 hex digits: the start of the raw key's SHA-256."""
         return self._id.hex()
 
+    @property
+    def fingerprint(self) -> str:
+        """The raw key's whole SHA-256, 64 hex digits, for people to compare; it begins with ``key_id``."""
+        return self._digest.hex()
+
     def pem(self) -> str:
-        return self.public_key.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode()
+        return sealing_suites.public_pem(self.public_key).decode()
 
     def seal(self, plaintext: bytes, place: Place) -> str:
         """Return the envelope's text."""
-        sealed = _SUITE.encrypt(_pad(plaintext), self.public_key, _info(place, self._id))
-        return PREFIX + _encode(bytes([SUITE_X25519]) + self._id + sealed)
+        sealed = sealing_suites.encrypt(_pad(plaintext), self.public_key, _info(place, self._id))
+        return PREFIX + _encode(bytes([self.suite.id]) + self._id + sealed)
 
 
-def is_envelope(text: str, key_id: str) -> bool:
-    """Whether the text has the form of an envelope for the key of this ``SealingKey.key_id``; who made it is not known."""
-    raw = _read(text)
-    return raw is not None and raw[1 : 1 + KEY_ID_BYTES].hex() == key_id
+def is_envelope(text: str, key: SealingKey) -> bool:
+    """Whether the text has the form of an envelope for this key; who made it is not known."""
+    envelope = _read(text)
+    return envelope is not None and (envelope.key_id.hex(), envelope.suite) == (key.key_id, key.suite)
 
 
 def key_id_of(text: str) -> str | None:
     """The ``SealingKey.key_id`` of the key that an envelope is for; None where the text is no envelope."""
-    raw = _read(text)
-    return None if raw is None else raw[1 : 1 + KEY_ID_BYTES].hex()
+    envelope = _read(text)
+    return None if envelope is None else envelope.key_id.hex()
 
 
-def open_envelope(text: str, place: Place, private_key: X25519PrivateKey) -> bytes:
+def open_envelope(text: str, place: Place, private_key: PrivateKey) -> bytes:
     """Open an envelope on the SOC's machine.
 
     Raises:
         SealingError: not an envelope, another key's, another place's, or changed on the way.
     """
-    raw = _read(text)
-    if raw is None:
+    envelope = _read(text)
+    if envelope is None:
         raise SealingError("not an envelope")
-    key_id, sealed = raw[1 : 1 + KEY_ID_BYTES], raw[1 + KEY_ID_BYTES :]
     try:
-        return _unpad(_SUITE.decrypt(sealed, private_key, _info(place, key_id)))
+        if envelope.suite is not suite_of(private_key):
+            raise ValueError("suite")
+        return _unpad(sealing_suites.decrypt(envelope.sealed, private_key, _info(place, envelope.key_id)))
     except (InvalidTag, ValueError, TypeError):
         raise SealingError("the envelope does not open with this key at this place") from None
 
@@ -129,15 +123,28 @@ def _info(place: Place, key_id: bytes) -> bytes:
     return _DOMAIN + b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
-def _read(text: str) -> bytes | None:
-    """The bytes of an envelope; None where the text has not the form of one."""
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    suite: SealingSuite
+    key_id: bytes
+    sealed: bytes
+
+
+def _read(text: str) -> _Envelope | None:
+    """None where the text has not the form of an envelope: also where its length is none that padding gives."""
     if not text.startswith(PREFIX):
         return None
     try:
         raw = _decode(text[len(PREFIX) :])
     except ValueError:
         return None
-    return raw if raw[:1] == bytes([SUITE_X25519]) and len(raw) >= _MIN_ENVELOPE_BYTES else None
+    suite = SUITES.get(raw[0]) if raw else None
+    if suite is None:
+        return None
+    padded = len(raw) - 1 - KEY_ID_BYTES - suite.enc_bytes - _TAG_BYTES
+    if padded < MIN_PADDED_BYTES or padded != padded_length(padded):
+        return None
+    return _Envelope(suite, raw[1 : 1 + KEY_ID_BYTES], raw[1 + KEY_ID_BYTES :])
 
 
 def _encode(raw: bytes) -> str:
@@ -145,4 +152,8 @@ def _encode(raw: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """Raises ValueError also for a second text of the same bytes: what was changed in passing is no envelope."""
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _encode(raw) != text:
+        raise ValueError("not the one text of these bytes")
+    return raw

@@ -63,6 +63,7 @@ RETENTIONS: dict[str, Retention] = {
     "heartbeats": Retention("received_at", "24 HOUR"),
     "heartbeats_now": Retention("received_at", "24 HOUR"),
     "heartbeat_rollups": Retention("minute", "90 DAY"),
+    "heartbeat_rollups_hourly": Retention("hour", "90 DAY"),
     "sessions": Retention("received_at", "90 DAY"),
     "registrations": Retention("received_at", "1 YEAR"),
     "liveness_transitions": Retention("timestamp", "90 DAY"),

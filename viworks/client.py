@@ -98,7 +98,7 @@ class Client:
         Args:
             directory: made with mode 0700; the keys in it are encrypted, the spool too.
             protector: of the keys; by default the OS keyring where there is one, else a secret of the machine.
-            tls: whose certificates count and which keys are pinned; the client's own certificate comes from its keys.
+            tls: whose certificates count and which keys are pinned. A certificate in the client's keys comes before its own.
             settings: as for ``Client``; ``device`` is needed.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from viworks import answers
@@ -47,12 +47,20 @@ class Delivery:
         failure: why the last batch did not get through; None once one did.
     """
 
-    def __init__(self, desk: SpoolDesk, link: ServerLink, timing: Timing, protection: Callable[[], Protection]) -> None:
+    def __init__(
+        self,
+        desk: SpoolDesk,
+        link: ServerLink,
+        timing: Timing,
+        protection: Callable[[], Protection],
+        registration: Callable[[], Awaitable[object]],
+    ) -> None:
         self.failure: ClientError | None = None
         self._desk = desk
         self._link = link
         self._timing = timing
         self._protection = protection
+        self._registration = registration
         self._pace = Pace()
         self._tries: dict[int, int] = {}
         self._behind: set[int] = set()
@@ -64,12 +72,13 @@ class Delivery:
         """Something was put into the spool, or the server is back."""
         self._news.set()
 
-    async def run(self) -> None:
-        """Deliver until cancelled."""
+    async def run(self, tidy: Callable[[], Awaitable[None]]) -> None:
+        """Deliver until cancelled; ``tidy`` writes down what came to light meanwhile."""
         while True:
             self._news.clear()
             try:
                 wait_ms = await self.step()
+                await tidy()
             except SpoolError as error:  # a disk that is full today has room tomorrow
                 self.failure, wait_ms = error, WAITS.cap_ms
             if wait_ms is None:
@@ -113,7 +122,7 @@ class Delivery:
     async def _protected(self, batch: list[Spooled]) -> list[Spooled]:
         """Sealed for the SOC's present key; what had to be sealed now is written down first, so that what is sent twice
         is the same twice."""
-        await self._link.registered()  # its answer names the key to seal for
+        await self._registration()  # its answer names the key to seal for
         protection = self._protection()
         sealed = {each.seq: each for each in batch if each.record.sealed_for != protection.key_id and protection.key_id}
         for seq, (_, record) in sealed.items():

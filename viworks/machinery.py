@@ -15,7 +15,6 @@ from viworks.drafts import Draft, Installation
 from viworks.errors import Refused, Unreachable
 from viworks.findings import Finding, FindingKind
 from viworks.keys import KeyStore
-from viworks.keys.certificates import renew_certificate, renewal_due_ms
 from viworks.keys.rotation import rotate_key, settle_rotation
 from viworks.local_mode import Memory
 from viworks.reporting import Reporting, finding_of
@@ -23,6 +22,7 @@ from viworks.server_clock import TOLERATED_SKEW_MS
 from viworks.server_link import ServerLink
 from viworks.spool import Kind, Spool, SpoolDesk
 from viworks.standing import Standing
+from viworks.tasks import say_if_failed
 from viworks.timing import Timing
 from viworks.transport import RetryingTransport, RetryPolicy, Transport
 
@@ -53,7 +53,7 @@ class Machinery:
     ) -> None:
         """Raises SpoolFailed."""
         memory = local_mode.load(spool) if spool else Memory()
-        self.away = False
+        self.away = self._spoken = self._closed = False
         self.timing = timing
         self._keys = keys
         self._skew_noted = False
@@ -67,16 +67,35 @@ class Machinery:
             timing,
             enrolment_token=choices.enrolment_token,
             wants_certificate=choices.wants_certificate,
-            on_registered=self._on_registered,
+            observer=self,
         )
         self.desk = SpoolDesk(spool) if spool else None
         self.reporting = Reporting(
             keys.client_id, self.desk, memory.book, self.link.clock, lambda draft: self.standing.protected("events", draft)
         )
         self.standing = Standing(memory, choices.sealing_key, self.reporting.note, self.link.clock)
-        self._delivery = Delivery(self.desk, self.link, timing, lambda: self.standing.protection) if self.desk else None
+        self._delivery = self._delivery_from(self.desk) if self.desk else None
         self._delivering: asyncio.Task[None] | None = None
         self._recall(memory)
+
+    def heard(self) -> None:
+        """The server has answered: it is there, and its answer says what the own clock is worth."""
+        self.away, self._spoken = False, True
+        skew_s = self.link.skew_ms // 1000
+        if skew_s and not self._skew_noted:
+            text = f"the clock is off by more than {TOLERATED_SKEW_MS // 1000} s; messages carry the server's time"
+            self.reporting.note(Finding(FindingKind.CLOCK_SKEW, f"{text} ({skew_s:+} s)"))
+        self._skew_noted = bool(skew_s)
+
+    def refused(self, refusal: Refused) -> None:
+        """The server has refused a request."""
+        if refusal.type == answers.CERTIFICATE_REQUIRED:
+            self.reporting.note(Finding(FindingKind.CERTIFICATE_REQUIRED, "the server wants the client's certificate"))
+
+    def registered(self, answer: RegistrationAnswer) -> None:
+        """The server has registered the client. Raises AnswerNotTrusted."""
+        self.standing.registered(answer)
+        self.link.protection = self.standing.protection
 
     async def submit(self, kind: Kind, draft: Draft) -> None:
         """Accept a message: on the disk when this returns, or, without a spool, at the server.
@@ -91,10 +110,10 @@ class Machinery:
             await self.desk.append(self.standing.protected(kind, draft))
             self.deliver()
             return
-        await self.registered()  # its answer names the key to seal for and the privacy mode
+        await self.registration()  # its answer names the key to seal for and the privacy mode
         protection = self.standing.protection
         message = protection.cut(kind, protection.sealed(kind, draft))
-        await self._answered(self.link.send(kind, lambda: message))
+        await self.link.send(kind, lambda: message)
 
     def deliver(self) -> None:
         """Bring what is in the spool to the server, from now on."""
@@ -102,7 +121,8 @@ class Machinery:
             return
         self._delivery.wake()
         if self._delivering is None:
-            self._delivering = asyncio.create_task(self._delivery.run())
+            self._delivering = asyncio.create_task(self._delivery.run(self.tidy))
+            self._delivering.add_done_callback(say_if_failed)
 
     async def flush(self) -> bool:
         """Whether the spool is empty, after an attempt to bring all to the server. Raises SpoolFailed."""
@@ -111,59 +131,58 @@ class Machinery:
         await self.tidy()
         return await self._delivery.flush()
 
-    async def registered(self) -> RegistrationAnswer:
+    async def registration(self) -> RegistrationAnswer:
         """The registration; made where there is none. A rotation of the key whose end is not known is settled first."""
-        if self.link.registration is None and self._keys.pending_identity is not None:
-            await self._answered(settle_rotation(self._keys, self.link, self.link.clock))
-        return await self._answered(self.link.registered())
+        if self.link.registration is None:
+            await self._settle_rotation()
+        return await self.link.registered()
 
     async def register(self) -> RegistrationAnswer:
         """Register anew. Raises Unreachable, Refused, AnswerNotTrusted, NotApproved."""
-        answer = await self._answered(self.link.register())
+        before = self.link.registration
+        await self._settle_rotation()
+        answer = self.link.registration
+        if answer is None or answer is before:  # else that has settled it, and at once again it would be a replay
+            async with self.link.changing_keys:
+                answer = await self.link.register()
         await self._save()
         return answer
 
     async def beat(self, make: Callable[[], Draft]) -> int:
         """Send a heartbeat; the version of the policies that its answer names."""
-        await self.registered()
-        response = await self._answered(self.link.send("heartbeat", make))
+        await self.registration()
+        response = await self.link.send("heartbeat", make)
         return answers.read(response.body, HeartbeatAccepted).policy_version
 
     async def config(self) -> ClientConfig:
         """Fetch the configuration."""
-        await self.registered()
-        config = self.standing.take_config(await self._answered(self.link.get("config")))
+        await self.registration()
+        config = self.standing.take_config(await self.link.get("config"))
         await self._save()
         return config
 
     async def policies(self, named: int = 0) -> PolicySet:
         """Fetch the policies, unless they are still those in force."""
-        await self.registered()
-        response = await self._answered(self.link.get("policies", self.standing.policy.etag))
+        await self.registration()
+        response = await self.link.get("policies", self.standing.policy.etag)
         document = self.standing.take_policies(response, named)
         await self._save()
         return document
 
     async def rotate(self) -> None:
         """A new key. Raises as ``rotate_key`` of ``viworks.keys``."""
-        await self.registered()
-        try:
-            await rotate_key(self._keys, self.link, self.link.clock)
-        except Refused as refusal:
-            if refusal.type != answers.REQUEST_REPLAYED:
-                raise
-            await rotate_key(self._keys, self.link, self.link.clock)
+        await self.registration()
+        async with self.link.changing_keys:
+            await self._once_more(lambda: rotate_key(self._keys, self.link, self.link.clock))
         self.link.rotation_due = False
 
     async def renew(self) -> None:
         """A new TLS key and certificate. Raises as ``renew_certificate`` of ``viworks.keys``."""
-        await self.registered()
-        try:
-            await renew_certificate(self._keys, self.link, self.link.clock)
-        except Refused as refusal:
-            if refusal.type != answers.REQUEST_REPLAYED:
-                raise
-            await renew_certificate(self._keys, self.link, self.link.clock)
+        from viworks.keys.certificates import renew_certificate  # X.509 is slow to import
+
+        await self.registration()
+        async with self.link.changing_keys:
+            await self._once_more(lambda: renew_certificate(self._keys, self.link, self.link.clock))
 
     def rotation_is_due(self) -> bool:
         """Whether the server or a policy asks for a new key."""
@@ -172,17 +191,22 @@ class Machinery:
 
     def renewal_is_due(self, jitter: float) -> bool:
         """Whether the certificate is at two thirds of its life and a part of the last third, ``jitter`` (0 to 1)."""
+        from viworks.keys.certificates import renewal_due_ms
+
         pair = self._keys.tls
         return pair is not None and self.link.clock() >= renewal_due_ms(pair.chain_pem, jitter)
 
     async def tidy(self) -> None:
         """Write down what is unsaved and what was found. Raises SpoolError."""
         await self._save()
-        if await self.reporting.write():
+        if await self.reporting.write(losses=self._spoken and not self.away):
             self.deliver()
 
     async def close(self) -> None:
-        """End what runs and release everything; what is in the spool stays there."""
+        """End what runs and release everything; what is in the spool stays there. A second time does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         if self._delivering is not None:
             self._delivering.cancel()
             await asyncio.gather(self._delivering, return_exceptions=True)
@@ -193,6 +217,23 @@ class Machinery:
             if self.desk is not None:
                 await self.desk.close()
 
+    def _delivery_from(self, desk: SpoolDesk) -> Delivery:
+        return Delivery(desk, self.link, self.timing, lambda: self.standing.protection, self.registration)
+
+    async def _settle_rotation(self) -> None:
+        if self._keys.pending_identity is not None:
+            async with self.link.changing_keys:
+                await settle_rotation(self._keys, self.link, self.link.clock)
+
+    async def _once_more(self, request: Callable[[], Awaitable[None]]) -> None:
+        """A request that counts once is made anew where the server had seen one of the same time."""
+        try:
+            await request()
+        except Refused as refusal:
+            if refusal.type != answers.REQUEST_REPLAYED:
+                raise
+            await request()
+
     async def _save(self) -> None:
         desk, unsaved = self.desk, self.standing.unsaved
         if desk is not None and unsaved:
@@ -200,36 +241,10 @@ class Machinery:
         if self.standing.unsaved is unsaved:
             self.standing.unsaved = {}
 
-    async def _answered(self, call: Awaitable[T]) -> T:
-        """What a call of the server gives; by the way, whether it is there and what its answer says of the clock."""
-        try:
-            result = await call
-        except Unreachable:
-            raise
-        except Refused as refusal:
-            self._heard()
-            if refusal.type == answers.CERTIFICATE_REQUIRED:
-                self.reporting.note(Finding(FindingKind.CERTIFICATE_REQUIRED, "the server wants the client's certificate"))
-            raise
-        self._heard()
-        return result
-
-    def _heard(self) -> None:
-        self.away = False
-        skew_s = self.link.skew_ms // 1000
-        if skew_s and not self._skew_noted:
-            text = f"the clock is off by more than {TOLERATED_SKEW_MS // 1000} s; messages carry the server's time"
-            self.reporting.note(Finding(FindingKind.CLOCK_SKEW, f"{text} ({skew_s:+} s)"))
-        self._skew_noted = bool(skew_s)
-
     def _on_failure(self, error: Unreachable) -> None:
         self.away = True
         if (finding := finding_of(error)) is not None:
             self.reporting.note(finding)
-
-    def _on_registered(self, answer: RegistrationAnswer) -> None:
-        self.standing.registered(answer)
-        self.link.protection = self.standing.protection
 
     def _recall(self, memory: Memory) -> None:
         self.link.protection = self.standing.protection

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
 
 from viworks import drafts, local_mode
 from viworks.drafts import Draft
-from viworks.errors import CertificateRefused, MessageInvalid, PinMismatch, SpoolError, Unreachable
+from viworks.errors import CertificateRefused, MessageInvalid, PinMismatch, Unreachable
 from viworks.findings import Book, Finding, FindingKind, entered
 from viworks.spool import Record, SpoolDesk
 
@@ -41,36 +42,44 @@ class Reporting:
         self._clock = clock
         self._protect = protect
         self._noted: list[Finding] = []
+        self._writing = asyncio.Lock()
 
     def note(self, finding: Finding) -> None:
-        """Remember a finding until ``write``; also for a client without a spool, whose log alone tells of it."""
-        log.warning("%s: %s", finding.kind.value, finding.text)
+        """Remember a finding until ``write``, unless it is a repetition. Of a client without a spool only its log tells."""
+        self._book, text = entered(self._book, finding, self._clock())
+        if text is None:
+            return
+        log.warning("%s: %s", finding.kind.value, text)
         if self._desk is not None and len(self._noted) < _MOST_WAITING:
-            self._noted.append(finding)
+            self._noted.append(Finding(finding.kind, text))
 
-    async def write(self) -> int:
-        """Put what was noted and what was lost into the spool; how many events that made. Raises SpoolError."""
-        desk = self._desk
-        if desk is None:
+    async def write(self, *, losses: bool) -> int:
+        """Put what was noted into the spool; how many events that made. Raises SpoolError.
+
+        Args:
+            losses: also exchange the count of losses for an event. Not while the server is away: in a spool that
+                overflows it would be the next to go.
+        """
+        if self._desk is None:
             return 0
+        async with self._writing:
+            return await self._write(self._desk, losses)
+
+    async def _write(self, desk: SpoolDesk, losses: bool) -> int:
         texts, desk.spool.findings = desk.spool.findings, ()
         for text in texts:
             self.note(Finding(FindingKind.FILES_TAMPERED, text))
-        noted, self._noted = self._noted, []
-        written = [await self._write(desk, finding) for finding in noted]
-        return sum(written) + await self._write_losses(desk)
-
-    async def _write(self, desk: SpoolDesk, finding: Finding) -> bool:
-        book, text = entered(self._book, finding, self._clock())
-        if text is not None:
-            try:
-                await desk.append(self._event(finding, text))
-            except SpoolError:
-                self._noted.append(finding)
-                raise
-        self._book = book
-        await desk.run(lambda: desk.spool.remember(local_mode.book_value(book)))
-        return text is not None
+        written = 0
+        while self._noted:
+            await desk.append(self._event(self._noted[0], self._noted[0].text))
+            del self._noted[0]
+            written += 1
+        if losses:
+            written += await self._write_losses(desk)
+        if written:
+            book = self._book
+            await desk.run(lambda: desk.spool.remember(local_mode.book_value(book)))
+        return written
 
     async def _write_losses(self, desk: SpoolDesk) -> bool:
         """At most once an hour: a spool that overflows all day is one thing that happened."""
@@ -85,7 +94,6 @@ class Reporting:
         if not await desk.run(lambda: desk.spool.report_losses(losses, record)):
             return False
         self._book = book
-        await desk.run(lambda: desk.spool.remember(local_mode.book_value(book)))
         return True
 
     def _event(self, finding: Finding, text: str) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
 from viworks import drafts
@@ -11,7 +12,10 @@ from viworks.drafts import Metrics
 from viworks.errors import ClientError
 from viworks.machinery import Machinery
 from viworks.server_clock import ClockWatch, sleep_counting_ms
+from viworks.tasks import say_if_failed
 from viworks.upkeep import Chores, Upkeep
+
+log = logging.getLogger(__name__)
 
 FAREWELL_S = 3.0
 """A machine that is shut down does not wait longer for a client."""
@@ -51,6 +55,7 @@ class Running:
     def start(self) -> None:
         """The same in the background."""
         self._task = asyncio.create_task(self.run())
+        self._task.add_done_callback(say_if_failed)
 
     async def stop(self) -> None:
         """End it, and say ``offline``: silence that was announced is no alert."""
@@ -77,8 +82,18 @@ class Running:
         await self._parts.tidy()
 
     async def _beat(self, status: str) -> int:
-        parts = self._parts
-        return await parts.beat(lambda: drafts.heartbeat(self._client_id, self._metrics(), status, parts.link.clock()))
+        parts, metrics = self._parts, self._measured()
+        if metrics is None:
+            metrics, status = Metrics(0, 0, 0, 0), "error" if status == "online" else status
+        return await parts.beat(lambda: drafts.heartbeat(self._client_id, metrics, status, parts.link.clock()))
+
+    def _measured(self) -> Metrics | None:
+        """The caller's figures; a fault of the caller's must not make the client count as offline."""
+        try:
+            return self._metrics()
+        except Exception:
+            log.exception("the metrics of a heartbeat could not be read; its status is error")
+            return None
 
     def _chores(self) -> Chores:
         parts = self._parts

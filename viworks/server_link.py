@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,7 +20,6 @@ from viworks.drafts import Draft, Installation
 from viworks.errors import NotApproved, Refused
 from viworks.identity import Identity
 from viworks.keys import ApiKey, KeyStore
-from viworks.keys.certificates import accept_certificate, certificate_request
 from viworks.keys.rotation import settle_rotation
 from viworks.protection import Protection
 from viworks.server_clock import date_ms, offset_ms
@@ -37,6 +36,22 @@ Signed = tuple[Headers, bytes | None]
 Making = Callable[[Identity], Signed]
 
 
+class Observer(Protocol):
+    """Who is told what came from the server."""
+
+    def heard(self) -> None:
+        """An answer came, whatever it says."""
+        ...
+
+    def refused(self, refusal: Refused) -> None:
+        """It was a refusal."""
+        ...
+
+    def registered(self, answer: RegistrationAnswer) -> None:
+        """It was a registration's."""
+        ...
+
+
 class ServerLink:
     """One client's requests.
 
@@ -45,6 +60,7 @@ class ServerLink:
         protection: how registrations are protected.
         skew_ms: what is to be added to the machine's time; ``heard_time`` says whether the server has told its own.
         rotation_due: whether the server has asked for a new key.
+        changing_keys: held by whoever changes the key or its API key: two would undo one another's.
     """
 
     def __init__(
@@ -56,7 +72,7 @@ class ServerLink:
         *,
         enrolment_token: str | None = None,
         wants_certificate: bool = False,
-        on_registered: Callable[[RegistrationAnswer], None] = lambda _: None,
+        observer: Observer,
     ) -> None:
         self.registration: RegistrationAnswer | None = None
         self.protection = Protection()
@@ -68,8 +84,8 @@ class ServerLink:
         self._timing = timing
         self._enrolment_token = enrolment_token
         self._wants_certificate = wants_certificate
-        self._on_registered = on_registered
-        self._registering = asyncio.Lock()
+        self._observer = observer
+        self.changing_keys = asyncio.Lock()
         self._renewals, self._not_before_ms = Backoff(), 0
         self._last_registration_ms = 0
 
@@ -86,6 +102,8 @@ class ServerLink:
         answer = await self.register_as(self._keys.identity)
         api_key = ApiKey(text=answer.api_key, expires_at_ms=answer.expires_at)
         if isinstance(answer.certificate, str) and self._keys.state.pending_tls_key is not None:
+            from viworks.keys.certificates import accept_certificate  # X.509 is slow to import
+
             accept_certificate(self._keys, answer)
         else:
             self._keys.remember_api_key(api_key)
@@ -95,7 +113,7 @@ class ServerLink:
         """What the last registration said; registers where there was none. Raises as ``register``."""
         if self.registration is not None and self._keys.api_key is not None:
             return self.registration
-        async with self._registering:
+        async with self.changing_keys:
             if self.registration is not None and self._keys.api_key is not None:
                 return self.registration
             return await self.register()
@@ -110,8 +128,8 @@ class ServerLink:
             if not clock_mended and refusal.type != answers.REGISTRATION_REPLAYED:
                 raise
             answer = await self._register_once(identity)
+        self._observer.registered(answer)
         self.registration = answer
-        self._on_registered(answer)
         return answer
 
     async def post(self, resource: str, message: Mapping[str, Any]) -> Response:
@@ -155,17 +173,21 @@ class ServerLink:
 
     async def _register_once(self, identity: Identity) -> RegistrationAnswer:
         now_ms = self._last_registration_ms = max(self.clock(), self._last_registration_ms + 1)
-        csr = certificate_request(self._keys) if self._wants_certificate else None
+        csr = self._certificate_request() if self._wants_certificate else None
         draft = drafts.registration(self._installation, identity.public_key_pem, now_ms, csr)
         headers, body = _post_of(self.protection.sealed("registration", draft))(identity)
         if self._enrolment_token is not None:
             headers = {**headers, "X-Enrolment-Token": self._enrolment_token}
         response = await self._transport.request("POST", f"{BASE_PATH}/clients/register", headers, body)
-        self._learn(response)
-        if answers.accepted(response).status == 202:
+        if self._judged(response).status == 202:
             answers.read(response.body, RegistrationPending)
             raise NotApproved("the registration waits for an administrator's approval")
         return answers.read(response.body, RegistrationAnswer)
+
+    def _certificate_request(self) -> str:
+        from viworks.keys.certificates import certificate_request
+
+        return certificate_request(self._keys)
 
     async def _authorised(self, method: str, resource: str, make: Making) -> Response:
         """Send with the API key; one that the server no longer takes is renewed once."""
@@ -188,11 +210,10 @@ class ServerLink:
         headers, body = make(identity)
         headers = {"Authorization": f"Bearer {api_key}", "X-Client-ID": identity.client_id, **headers}
         response = await self._transport.request(method, f"{BASE_PATH}/clients/{resource}", headers, body)
-        self._learn(response)
-        return answers.accepted(response)
+        return self._judged(response)
 
     async def _renew(self, refused: ApiKey | None, refusal: Refused) -> None:
-        async with self._registering:
+        async with self.changing_keys:
             if self._keys.api_key != refused:
                 return  # somebody else has renewed it meanwhile
             now_ms = self._timing.monotonic_ms()
@@ -207,13 +228,19 @@ class ServerLink:
             else:
                 raise refusal
 
-    def _learn(self, response: Response) -> None:
-        """What every answer says beside its content: the server's time, and whether it wants a new key."""
+    def _judged(self, response: Response) -> Response:
+        """The response, if it is a success; by the way the server's time, and whether it wants a new key. Raises Refused."""
         server_ms = date_ms(response.headers.get("date", ""))
         if server_ms is not None:
             self.skew_ms, self.heard_time = offset_ms(server_ms, self._timing.wall_ms()), True
         if "x-key-rotation" in response.headers:
             self.rotation_due = response.headers["x-key-rotation"] == "due"
+        self._observer.heard()
+        try:
+            return answers.accepted(response)
+        except Refused as refusal:
+            self._observer.refused(refusal)
+            raise
 
 
 def _posting(message: Callable[[], Draft]) -> Making:

@@ -158,6 +158,7 @@ GRANT SHOW TABLES, SHOW COLUMNS, SELECT ON *.* TO viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeats FOR SELECT USING received_at > now64(3) - INTERVAL 24 HOUR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeats_now FOR SELECT USING received_at > now64(3) - INTERVAL 24 HOUR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeat_rollups FOR SELECT USING minute > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
+CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.heartbeat_rollups_hourly FOR SELECT USING hour > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.sessions FOR SELECT USING received_at > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.registrations FOR SELECT USING received_at > now64(3) - INTERVAL 1 YEAR TO viworks_analyst, viworks_auditor, viworks_admin;
 CREATE ROW POLICY OR REPLACE viworks_retention ON viworks.liveness_transitions FOR SELECT USING timestamp > now64(3) - INTERVAL 90 DAY TO viworks_analyst, viworks_auditor, viworks_admin;

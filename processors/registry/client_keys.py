@@ -19,12 +19,14 @@ def rotate(clients: States, request: Record, now_ms: int) -> Decision:
     outcome = _outcome(state, request)
     client = _rotated(state, request) if state and outcome is Outcome.ACCEPTED else None
     rows = [audit(request, "client.rotate_key", client_id, client_id, outcome, key_id=request["key_id"])]
-    until = request["received_at"] + request["overlap_ms"]
+    in_force = client or state
+    # Of a rotation that is asked for again the overlap began when it was decided.
+    until = (in_force["key_since"] if in_force else request["received_at"]) + request["overlap_ms"]
     if state and client:
         rows.append(history_row(client, "rotation"))
         overlap = {"min_epoch": state["key_epoch"], "next_min_epoch": client["key_epoch"], "next_at": until}
         rows.append(revocation_row(client, "key rotation", client_id, timestamp=now_ms, **overlap))
-    facts = _facts(client or state) | {"old_key_until": until}
+    facts = _facts(in_force) | {"old_key_until": until}
     return Decision(verdict(request, client_id, outcome, now_ms, **facts), client, tuple(rows))
 
 
@@ -35,7 +37,11 @@ def _outcome(state: Record | None, request: Record) -> Outcome:
         return Outcome.RENEWED
     if state["status"] != "active":
         return Outcome.REVOKED
-    if state["key_id"] != request["key_id"] or state["public_key"] == request["public_key"]:
+    if state["public_key"] == request["public_key"]:
+        # Signed by the former key, within its overlap, with a proof by the one in force that names the former: a client that
+        # never got the answer asks again. The key in force cannot be its own successor.
+        return Outcome.RENEWED if state["key_id"] != request["key_id"] else Outcome.CONFLICT
+    if state["key_id"] != request["key_id"]:
         return Outcome.CONFLICT
     return Outcome.ACCEPTED if request["timestamp"] > state["timestamp"] else Outcome.REPLAYED
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +16,14 @@ import httpx2
 import pytest
 from aiokafka import AIOKafkaProducer
 from clickhouse_connect.driver.client import Client as ClickHouse
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import NoEncryption
 
 from schemas import codec, signing
 from schemas.privacy import truncate_address
-from schemas.sealing import Place, SealingKey
+from schemas.sealing import Place, SealingKey, key_id_of
+from schemas.sealing_suites import HybridPrivateKey, load_private, private_pem
 from schemas.topics import EVENTS
 from sinks.proof.columns import KINDS
 from sinks.proof.keys import KeyHistory
@@ -47,6 +53,9 @@ class Run:
     def soc_file(self) -> Path:
         return self.system.data_dir.with_name(f"{self.system.data_dir.name}.soc") / "sealing-private.pem"
 
+    def soc_key(self) -> SocKey:
+        return SocKey(load_private(self.soc_file.read_bytes(), None))
+
     def ask(self, query: str) -> Iterator[bytes]:
         yield self.sql.raw_query(query, fmt="JSONEachRow")
 
@@ -55,13 +64,15 @@ class Run:
 
     def verifier(self, *, with_soc_key: bool = True) -> Verifier:
         history = KeyHistory(keys_of(self.ask(keys_query(ID))), DAY_MS)
-        return Verifier(history, SocKey.from_file(self.soc_file) if with_soc_key else None)
+        return Verifier(history, self.soc_key() if with_soc_key else None)
 
 
 @pytest.fixture(scope="module", params=["seal", "strict"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     directory = tmp_path_factory.mktemp(f"verify-{request.param}") / "data"
     settings = {"privacy_mode": request.param, "keep_heartbeat_proof": "true"}
+    if request.param == "strict":
+        install_hybrid(directory)
     with System(directory, 0, 30, **settings) as system, system.sql("admin") as sql:
         found = Run(system, sql, request.param)
         asyncio.run(send(found))
@@ -73,8 +84,19 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield found
 
 
+def install_hybrid(data_dir: Path) -> None:
+    """A key of the second suite, as a ceremony makes it, where a first start would make one of the first."""
+    private = HybridPrivateKey(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
+    for path, content in (
+        (data_dir.with_name(f"{data_dir.name}.soc") / "sealing-private.pem", private_pem(private, NoEncryption())),
+        (data_dir / "soc" / "sealing-public.pem", SealingKey(private.public_key()).pem().encode()),
+    ):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+
+
 async def send(run: Run) -> None:
-    soc_key = SealingKey(SocKey.from_file(run.soc_file).private_key.public_key())
+    soc_key = SealingKey(run.soc_key().private_key.public_key())
     async with httpx2.AsyncClient(base_url=run.system.run["edge"], timeout=30, trust_env=False) as http:
         client = RustClient(http, ID)
         registration = samples.registration(now_ms(), ID, client.seed)
@@ -192,6 +214,29 @@ def test_an_event_of_the_server_is_told_from_one_that_was_relabelled(run: Run) -
     assert verifier.judge("events", {**row, "origin": "edge"}).outcome is Outcome.FAULT
     blank = {**row, "origin": "edge", "key_id": "", "signature": "", "signed_bytes": ""}
     assert verifier.judge("events", blank).outcome is Outcome.UNSIGNED
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "plain"),
+    [
+        ("events", "description", "Failed login attempt"),
+        ("sessions", "internal_ip", "10.0.0.7"),
+        ("heartbeats", "sealed", "secret"),
+        ("registrations", "device_info", None),
+    ],
+)
+def test_unseal_opens_every_row_as_clickhouse_writes_it(run: Run, table: str, column: str, plain: str | None) -> None:
+    query = f"SELECT * FROM viworks.{table} WHERE client_id = '{ID}'"
+    rows = run.sql.raw_query(query, fmt="JSONEachRow")
+    key_id = run.soc_key().key_id
+    assert key_id_of(json.loads(rows.splitlines()[0].decode(errors="replace"))[column]) == key_id
+    command = [sys.executable, "-m", "infra", "unseal", "--key", str(run.soc_file)]
+    done = subprocess.run(command, input=rows, capture_output=True, check=True)
+    for row in map(json.loads, done.stdout.splitlines()):
+        assert '"vws1:' not in json.dumps({name: value for name, value in row.items() if name != "signed_bytes"})
+        signed = json.loads(row["signed_bytes"])
+        assert row[column] == plain if plain else row[column]["os_type"] == samples.registration(0)["device_info"]["os_type"]
+        assert signed["client_id"] == ID
 
 
 def test_the_command_proves_a_client_and_names_a_forged_row(run: Run) -> None:

@@ -108,6 +108,20 @@ async def test_a_rotated_key_takes_over_and_the_old_one_ends_after_the_overlap(e
     assert [key["public_key"] for key in keys] == [signing.public_key_of(old.seed), signing.public_key_of(NEW_SEED)]
 
 
+async def test_a_rotation_whose_answer_was_lost_is_asked_for_again(edges: Edges, site_probe: TopicProbe) -> None:
+    await site_probe.mark()
+    old = await registered(edges[0], "rotating-again")
+    first = (await old.post("keys", rotation(old, NEW_SEED))).json()
+    answer = await old.post("keys", rotation(old, NEW_SEED))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["old_key_until"] == first["old_key_until"]
+    new = RustClient(edges[1], "rotating-again")
+    new.seed, new.api_key = NEW_SEED, answer.json()["api_key"]
+    assert await beat(new, edges[1]) == (202, "")
+    assert problem(await new.post("keys", rotation(new, NEW_SEED))) == (409, "key-superseded")
+    assert len(await site_probe.records("client_key", "rotating-again")) == 2
+
+
 async def test_a_second_rotation_ends_the_key_before_the_last_at_once(edges: Edges) -> None:
     first = await registered(edges[0], "rotating-twice")
     second = RustClient(edges[0], "rotating-twice")

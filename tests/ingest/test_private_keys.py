@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -21,6 +22,7 @@ from ingest.errors import PrivateKeyFound
 from ingest.private_keys import refuse_private_key
 from schemas.errors import SealingError
 from schemas.sealing import SealingKey
+from schemas.sealing_suites import HybridPrivateKey
 from tests.ingest.conftest import edge_settings
 
 SOC = X25519PrivateKey.generate()
@@ -36,6 +38,16 @@ def test_the_key_is_found_whatever_its_file_is_called(tmp_path: Path, content: b
     (tmp_path / "holiday.jpg").write_bytes(content)
     with pytest.raises(PrivateKeyFound, match=r"holiday\.jpg"):
         refuse_private_key(KEY, [tmp_path / "absent", tmp_path])
+
+
+@pytest.mark.parametrize("half", ["mlkem", "x25519"])
+def test_either_half_of_a_hybrid_key_is_found_wherever_it_stands_in_a_file(tmp_path: Path, half: str) -> None:
+    private = HybridPrivateKey(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
+    own = getattr(private, half).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "notes").write_bytes(pem(ec.generate_private_key(ec.SECP256R1())) + b"text\n" + own)
+    with pytest.raises(PrivateKeyFound):
+        refuse_private_key(SealingKey(private.public_key()), [tmp_path])
+    refuse_private_key(KEY, [tmp_path])
 
 
 def test_other_keys_are_none_of_its_business(tmp_path: Path) -> None:

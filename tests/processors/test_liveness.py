@@ -240,6 +240,15 @@ def test_a_shorter_interval_that_is_kept_counts_and_is_persisted() -> None:
     assert fleet.tick(1_900) == ["c late late", "c offline missed_heartbeats"]
 
 
+def test_a_delayed_heartbeat_just_before_does_not_make_a_shorter_interval_kept() -> None:
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100, interval=4_000)
+    fleet.beat(4_000, received=7_900, interval=4_000)
+    assert fleet.beat(8_000, interval=500) == []
+    assert fleet.tick(11_000) == []
+
+
 def test_other_terms_are_persisted() -> None:
     fleet = Fleet()
     fleet.beat(100)
@@ -265,6 +274,14 @@ def test_a_clock_that_was_set_back_is_no_replay(timestamp: int, uptime: float | 
     assert (after is not state) == counts
 
 
+def test_what_came_in_before_the_last_is_no_clock_that_was_set_back() -> None:
+    """After a crash a heartbeat of the boot before is read again, when what followed is persisted."""
+    state, _ = liveness.on_heartbeat(None, beat(5_000, uptime=0.5), 5_000)
+    assert liveness.on_heartbeat(state, beat(4_000, uptime=30.0), 4_999) == (state, False)
+    assert liveness.on_heartbeat(state, beat(4_000, uptime=30.0), 5_000)[1] is False
+    assert liveness.on_heartbeat(state, beat(4_000, uptime=30.0), 5_000)[0] is not state
+
+
 def test_where_the_uptime_is_not_known_an_older_timestamp_is_a_replay() -> None:
     state, _ = liveness.on_heartbeat(None, beat(5_000), 5_000)
     assert liveness.on_heartbeat(state, beat(4_000, uptime=70.0), 15_000) == (state, False)
@@ -280,6 +297,19 @@ def test_a_blind_span_gives_everybody_a_fresh_deadline() -> None:
     assert fleet.tick(63_199) == ["c late late"]
     assert fleet.tick(63_200) == ["c offline missed_heartbeats"]
     assert fleet.seen[-1].deadline == 63_200
+
+
+def test_a_farewell_that_ends_a_blind_span_gives_no_more_than_the_span() -> None:
+    """What lies between the span's end and the watermark of the edge that stays is proved to have been seen."""
+    fleet = Fleet()
+    fleet.tick(0)
+    fleet.beat(100)
+    fleet.partition.tick(Tick("other", 0))
+    fleet.tick(8_500)
+    _, blind = fleet.partition.tick(Tick("other", 8_000, last=True))
+    assert (blind, fleet.partition.watermark_ms) == ((0, 8_000), 8_500)
+    fleet.tick(13_000)
+    assert fleet.seen[-1].deadline == 11_200
 
 
 def test_while_nothing_ticks_nobody_goes_offline_whatever_else_comes_in() -> None:
@@ -366,6 +396,23 @@ def test_a_verdict_of_which_perhaps_nobody_was_told_is_told_after_a_crash() -> N
     assert liveness.to_record(after.seen[0]) == liveness.to_record(before.seen[-1])
     assert after.untold() == []
     assert after.tick(3_400) == []
+
+
+def test_what_is_read_again_before_a_persisted_transition_is_known() -> None:
+    """A crash after the transition was persisted and before the clock was: the log is read again from further back."""
+    before = Fleet()
+    before.tick(0)
+    before.beat(900, uptime=50.0)
+    kept = restored(before)
+    before.tick(1_000)
+    before.beat(1_100, uptime=50.2)
+    before.tick(2_000)
+    before.beat(2_100, "error", uptime=0.1)
+    after = Fleet(restored(before)._replace(checkpoint=kept.checkpoint))
+    after.tick(1_000)
+    assert after.beat(2_200, received=1_900, uptime=50.3) == []
+    after.tick(2_000)
+    assert after.beat(2_300, uptime=0.3) == ["c online heartbeat"]
 
 
 def test_what_was_kept_last_counts_where_it_is_newer() -> None:

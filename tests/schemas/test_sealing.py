@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SealingError
 from schemas.messages import ClientRegistration, Heartbeat, SecurityEvent, SessionReport
 from schemas.privacy import ADDRESSES, SENSITIVE, is_truncated, pseudonym, truncate_address
-from schemas.sealing import Place, SealingKey, is_envelope, open_envelope, padded_length
+from schemas.sealing import Place, SealingKey, is_envelope, key_id_of, open_envelope, padded_length
+from schemas.sealing_suites import HybridPrivateKey, PrivateKey, load_private, pem_blocks, private_pem, raw_public_key
 
-PRIVATE = X25519PrivateKey.generate()
-KEY = SealingKey(PRIVATE.public_key())
 PLACE = Place("c-1", "event.description", "e-1")
+KEYS = {
+    "X25519": X25519PrivateKey.generate(),
+    "MLKEM768-X25519": HybridPrivateKey(MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()),
+}
+both_suites = pytest.mark.parametrize("private", KEYS.values(), ids=KEYS)
 
 
+@both_suites
 @given(st.binary(max_size=3000))
-def test_what_is_sealed_opens_at_its_place(plaintext: bytes) -> None:
-    envelope = KEY.seal(plaintext, PLACE)
-    assert is_envelope(envelope, KEY.key_id)
-    assert open_envelope(envelope, PLACE, PRIVATE) == plaintext
+def test_what_is_sealed_opens_at_its_place(private: PrivateKey, plaintext: bytes) -> None:
+    key = SealingKey(private.public_key())
+    envelope = key.seal(plaintext, PLACE)
+    assert is_envelope(envelope, key)
+    assert key_id_of(envelope) == key.key_id
+    assert open_envelope(envelope, PLACE, private) == plaintext
 
 
+@both_suites
+@given(st.integers(0, 40_000))
+def test_the_length_of_an_envelope_comes_from_the_padding_set_alone(private: PrivateKey, length: int) -> None:
+    key = SealingKey(private.public_key())
+    envelope = key.seal(b"x" * length, PLACE)
+    raw = base64.urlsafe_b64decode(envelope[5:] + "==")
+    padded = len(raw) - 1 - 8 - key.suite.enc_bytes - 16
+    assert padded == padded_length(length + 4) == padded_length(padded) >= 256
+
+
+@both_suites
+def test_what_was_padded_otherwise_is_no_envelope(private: PrivateKey) -> None:
+    key = SealingKey(private.public_key())
+    raw = base64.urlsafe_b64decode(key.seal(b"x" * 300, PLACE)[5:] + "==")
+    for changed in (raw + b"\0", raw[:-1]):
+        text = "vws1:" + base64.urlsafe_b64encode(changed).rstrip(b"=").decode()
+        assert not is_envelope(text, key)
+        assert key_id_of(text) is None
+
+
+@both_suites
 @pytest.mark.parametrize(
     "place",
     [
@@ -34,28 +67,30 @@ def test_what_is_sealed_opens_at_its_place(plaintext: bytes) -> None:
         Place("c-1", "event.descriptione", "-1"),
     ],
 )
-def test_an_envelope_opens_nowhere_else(place: Place) -> None:
+def test_an_envelope_opens_nowhere_else(private: PrivateKey, place: Place) -> None:
     with pytest.raises(SealingError):
-        open_envelope(KEY.seal(b"x", PLACE), place, PRIVATE)
+        open_envelope(SealingKey(private.public_key()).seal(b"x", PLACE), place, private)
 
 
-@given(at=st.integers(min_value=0), to=st.sampled_from("ABCDabcd0123-_"))
-def test_a_changed_envelope_does_not_open(at: int, to: str) -> None:
-    envelope = KEY.seal(b"x" * 300, PLACE)
-    at %= len(envelope) - 1  # the last character's low bits are not data
-    changed = envelope[:at] + to + envelope[at + 1 :]
-    if changed != envelope:
+def test_an_envelope_of_the_other_suite_does_not_open() -> None:
+    one, other = KEYS.values()
+    for sealing, opening in ((one, other), (other, one)):
+        envelope = SealingKey(sealing.public_key()).seal(b"x", PLACE)
+        assert not is_envelope(envelope, SealingKey(opening.public_key()))
         with pytest.raises(SealingError):
-            open_envelope(changed, PLACE, PRIVATE)
+            open_envelope(envelope, PLACE, opening)
 
 
-def test_an_envelope_for_another_key_or_of_another_form_is_none() -> None:
-    envelope = KEY.seal(b"x", PLACE)
-    other = SealingKey(X25519PrivateKey.generate().public_key())
-    assert not is_envelope(envelope, other.key_id)
-    assert not is_envelope(envelope, "")
+@both_suites
+def test_an_envelope_for_another_key_or_of_another_form_is_none(private: PrivateKey) -> None:
+    key = SealingKey(private.public_key())
+    envelope = key.seal(b"x", PLACE)
+    assert not is_envelope(envelope, SealingKey(X25519PrivateKey.generate().public_key()))
+    relabelled = "vws1:" + base64.urlsafe_b64encode(b"\x03" + base64.urlsafe_b64decode(envelope[5:] + "==")[1:]).decode()
     for text in ("", "vws1:", envelope[:-40], envelope.upper(), " " + envelope, envelope + "\n", envelope[:-1] + "ü"):
-        assert not is_envelope(text, KEY.key_id)
+        assert not is_envelope(text, key)
+    assert not is_envelope(relabelled.rstrip("="), key)
+    assert not is_envelope(envelope + "=", key)
 
 
 @given(st.integers(0, 100_000))
@@ -66,11 +101,55 @@ def test_padding_hides_the_length(length: int) -> None:
     assert padded_length(padded) == padded
 
 
-def test_a_private_key_is_refused() -> None:
-    pem = PRIVATE.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with pytest.raises(SealingError, match="private key"):
+@both_suites
+def test_a_public_key_is_read_back_from_its_pem_in_any_order(private: PrivateKey) -> None:
+    key = SealingKey(private.public_key())
+    blocks = pem_blocks(key.pem().encode())
+    for order in (blocks, blocks[::-1]):
+        read = SealingKey.from_pem(b"a comment\n" + b"".join(order))
+        assert (read.key_id, read.suite) == (key.key_id, key.suite)
+    assert key.fingerprint.startswith(key.key_id)
+
+
+def test_an_x25519_key_keeps_the_id_that_it_had_before_there_were_suites() -> None:
+    key = SealingKey(X25519PrivateKey.from_private_bytes(b"s" * 32).public_key())
+    assert key.key_id == hashlib.sha256(key.public_key.public_bytes_raw()).hexdigest()[:16]  # type: ignore[union-attr]
+
+
+@both_suites
+def test_a_private_key_is_refused_and_read_with_its_passphrase_alone(private: PrivateKey) -> None:
+    plain, locked = (private_pem(private, each) for each in (NoEncryption(), BestAvailableEncryption(b"secret")))
+    for pem in (plain, locked):
+        with pytest.raises(SealingError, match="private key"):
+            SealingKey.from_pem(pem)
+    for pem, passphrase in ((plain, None), (locked, b"secret")):
+        assert raw_public_key(load_private(pem, passphrase).public_key()) == raw_public_key(private.public_key())
+    for pem, passphrase, complaint in ((plain, b"x", "not encrypted"), (locked, None, "encrypted"), (locked, b"x", "wrong")):
+        with pytest.raises(SealingError, match=complaint):
+            load_private(pem, passphrase)
+
+
+def pem_of(*keys: X25519PublicKey | MLKEM768PublicKey | Ed25519PublicKey) -> bytes:
+    return b"".join(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for key in keys)
+
+
+A_KEY, MLKEM = KEYS["X25519"].public_key(), MLKEM768PrivateKey.generate().public_key()
+UNFIT = {
+    "nothing": b"",
+    "half of a pair": pem_of(MLKEM),
+    "two alike": pem_of(A_KEY, A_KEY),  # type: ignore[arg-type]
+    "three": pem_of(A_KEY, MLKEM, A_KEY),  # type: ignore[arg-type]
+    "another kind": pem_of(Ed25519PrivateKey.generate().public_key()),
+    "small order": pem_of(X25519PublicKey.from_public_bytes(b"\0" * 32)),
+    "broken": b"-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n",
+    "large": b" " * 20_000,
+}
+
+
+@pytest.mark.parametrize("pem", UNFIT.values(), ids=UNFIT)
+def test_any_other_sealing_key_is_refused(pem: bytes) -> None:
+    with pytest.raises(SealingError):
         SealingKey.from_pem(pem)
-    assert SealingKey.from_pem(KEY.pem().encode()).key_id == KEY.key_id
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 
 from tests.simulation.many import run
 
@@ -18,9 +19,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
     started = time.perf_counter()
-    outcome = run(options.first, options.seeds, options.jobs)
-    for line in outcome.shown:
-        print(line)
+    outcome = run(options.first, options.seeds, options.jobs, tell=partial(print, flush=True))
     print(f"liveness: {outcome}, {time.perf_counter() - started:.0f} s")
     return 1 if outcome.disagreeing else 0
 

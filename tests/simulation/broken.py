@@ -25,8 +25,8 @@ def _knows_no_clock_that_was_set_back(*_: object) -> bool:
     return False
 
 
-def _takes_a_shorter_interval_at_once(_: ClientState, shorter_ms: int, __: int) -> int:
-    return shorter_ms
+def _takes_a_shorter_interval_at_once(_: ClientState, beat: Heartbeat, __: int) -> int:
+    return beat.interval_ms
 
 
 def _renews_maintenance(state: ClientState | None, beat: Heartbeat, heard_ms: int) -> tuple[ClientState, bool]:
@@ -58,7 +58,7 @@ def _follows_the_fastest(clock: PartitionClock, tick: Tick, limits: ClockLimits)
 
 def _keeps_the_clock_first(*arguments: Any) -> Iterator[liveness_steps.Step]:
     found = list(_ordered(*arguments))
-    return iter([*found[-1:], *found[:-1]])
+    return iter([each for each in found if each.checkpoint] + [each for each in found if not each.checkpoint])
 
 
 def _tells_verdicts_first(*arguments: Any) -> Iterator[liveness_steps.Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
@@ -26,14 +26,22 @@ class Outcome(NamedTuple):
         return f"{self.seeds:,} seeds, {self.disagreeing} disagree with the oracle, {self.cpu_s:.0f} s of processor time"
 
 
-def run(first: int, seeds: int, jobs: int, cpu_s: float = float("inf")) -> Outcome:
-    """Seeds from ``first`` on, until there are so many or so much time is spent."""
+def _tells_nobody(_: str) -> None:
+    pass
+
+
+def run(
+    first: int, seeds: int, jobs: int, cpu_s: float = float("inf"), tell: Callable[[str], None] = _tells_nobody
+) -> Outcome:
+    """Seeds from ``first`` on, until there are so many or so much time is spent; ``tell`` hears of disagreements at once."""
     total = Outcome(0, 0, 0.0, [])
     # A child must not be forked from a process that holds threads, such as one that tests have used a broker from.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         for rounds in _rounds(first, seeds, jobs * 4):
             for outcome in pool.map(_chunk, rounds):
+                for fault in outcome.shown:
+                    tell(fault)
                 total = _sum(total, outcome)
             if total.cpu_s > cpu_s:
                 break

@@ -46,7 +46,10 @@ class Client:
 
 @dataclass(slots=True)
 class Oracle:
-    """``deadlines``: for each accepted heartbeat (client, position in the log, deadline that it gives)."""
+    """``deadlines``: for each accepted heartbeat (client, position in the log, deadline that it gives, when it was heard).
+
+    ``kept``: where two heartbeats, be they news or not, show that a client keeps an interval (client, position, interval).
+    """
 
     watermark: int | None = None
     ticks: dict[str, int] = field(default_factory=dict)
@@ -57,7 +60,9 @@ class Oracle:
     expected: dict[str, int] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
-    deadlines: list[tuple[str, int, int]] = field(default_factory=list)
+    deadlines: list[tuple[str, int, int, int]] = field(default_factory=list)
+    heard: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    kept: list[tuple[str, int, int]] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
 
     def read(self, log: Log) -> Oracle:
@@ -83,16 +88,18 @@ class Oracle:
         heard = beat.received_at
         if self.watermark is not None:
             heard = min(max(heard, self.watermark), self.watermark + SILENCE_MS)
+        self._compare(beat, heard, position)
         known = self.clients.get(beat.client_id)
         uptime = beat.uptime or 0.0
         if known and beat.timestamp <= known.sent:
             gain = (uptime - known.uptime) * 1000
-            if gain <= 0 or gain > heard - known.last + 60_000:
+            if heard < known.last or gain <= 0 or gain > heard - known.last + 60_000:
                 return
         last = max(heard, known.last) if known else heard
         interval = beat.interval_ms
-        if known and interval < known.interval and heard - known.last > 2 * interval:
-            interval = known.interval
+        if known and interval < known.interval:
+            apart = max(heard - known.last, abs(beat.timestamp - known.sent))
+            interval = known.interval if apart > 2 * interval else interval
         reason = "heartbeat" if beat.status == "online" else "reported"
         since = last
         if known and known.state == beat.status:
@@ -101,10 +108,16 @@ class Oracle:
                 reason = known.reason
         new = Client(beat.status, reason, last, beat.timestamp, uptime, interval, since, beat.maintenance_ms, beat.gone_ms)
         self.clients[beat.client_id] = new
-        self.deadlines.append((beat.client_id, position, last + 3 * interval + GRACE_MS))
+        self.deadlines.append((beat.client_id, position, last + 3 * interval + GRACE_MS, last))
         self.expected.pop(beat.client_id, None)
         if known is None or self._said(known) != self._said(new):
             self._tell(beat.client_id, known.state if known else None, last)
+
+    def _compare(self, beat: Heartbeat, heard: int, position: int) -> None:
+        within, before = 2 * beat.interval_ms, self.heard.setdefault(beat.client_id, [])
+        if any(0 < abs(beat.timestamp - sent) <= within and abs(heard - at) <= within for sent, at in before[-12:]):
+            self.kept.append((beat.client_id, position, beat.interval_ms))
+        before.append((beat.timestamp, heard))
 
     @staticmethod
     def _said(client: Client) -> tuple[object, ...]:

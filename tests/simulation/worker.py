@@ -104,7 +104,7 @@ class Worker:
         largest = self.random.choice((3, 30, 200))
         while position < len(log):
             batch = _batch(log, position, self.random.randint(1, largest))
-            dies = position < len(log) * CRASHES_WITHIN and self.random.random() < self.crash
+            dies = position + len(batch) <= len(log) * CRASHES_WITHIN and self.random.random() < self.crash
             try:
                 self._take(fleet, batch, position, dies=dies)
             except Crashed:

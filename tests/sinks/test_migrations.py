@@ -16,6 +16,7 @@ TTLS = {
     "heartbeats": "toIntervalHour(24)",
     "heartbeats_now": "toIntervalHour(24)",
     "heartbeat_rollups": "toIntervalDay(90)",
+    "heartbeat_rollups_hourly": "toIntervalDay(90)",
     "sessions": "toIntervalDay(90)",
     "liveness_transitions": "toIntervalDay(90)",
     "events": "toIntervalYear(2)",
@@ -27,7 +28,7 @@ TTLS = {
 }
 # What the chain adds to a record.
 CHAIN = ["_position", "_day", "_written_at", "_value", "_leaf_hash", "_chain_hash"]
-ENCRYPTED = {"heartbeat_rollups", "sessions", "liveness_transitions"}
+ENCRYPTED = {"heartbeat_rollups", "heartbeat_rollups_hourly", "sessions", "liveness_transitions"}
 
 
 def test_they_are_applied_once(warehouse: Warehouse) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 CLOSE = b""
 """A step that closes the connection without another word."""
+HOLD = b"hold"
+"""A step that neither reads nor says anything any more."""
 
 
 @dataclass
@@ -17,6 +19,8 @@ class Scripted:
 
     port: int = 0
     requests: list[list[bytes]] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -31,13 +35,16 @@ def answer(body: bytes = b"{}", status: str = "200 OK", *fields: str) -> bytes:
 @contextlib.asynccontextmanager
 async def scripted(*scripts: Sequence[bytes], unasked: bytes = b"") -> AsyncIterator[Scripted]:
     """A server whose n-th connection follows the n-th script: a step a request. ``unasked`` follows each answer."""
-    running, open_ones = Scripted(), []
+    running = Scripted()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_ones.append(writer)
+        running.writers.append(writer)
         heads: list[bytes] = []
         running.requests.append(heads)
         for step in scripts[min(len(running.requests), len(scripts)) - 1]:
+            if step == HOLD:
+                await running.over.wait()
+                return
             try:
                 heads.append(await reader.readuntil(b"\r\n\r\n"))
             except (asyncio.IncompleteReadError, ConnectionError):
@@ -52,7 +59,8 @@ async def scripted(*scripts: Sequence[bytes], unasked: bytes = b"") -> AsyncIter
     try:
         yield running
     finally:
-        for writer in open_ones:
+        running.over.set()
+        for writer in running.writers:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -106,7 +106,11 @@ async def test_older_policies_are_not_taken_though_the_server_signed_them() -> N
     async with client_of(server) as client:
         await client.register()
         [policy] = (await client.policies()).policies
-        assert (policy.heartbeat_interval, policy.reporting, policy.key_max_age_s) == (60, ("events",), None)
+        assert (policy.heartbeat_interval, policy.reporting, policy.key_max_age_s) == (
+            60,
+            ("heartbeat", "sessions", "events"),
+            None,
+        )
         server.policy_version = 6
         with pytest.raises(AnswerNotTrusted, match="older"):
             await client.policies()

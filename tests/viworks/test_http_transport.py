@@ -14,7 +14,7 @@ from ingest.settings import EdgeSettings
 from tests.deadline import eventually
 from tests.ingest.front_server import front_server, front_settings
 from tests.ingest.pki import Leaf, Pki
-from tests.viworks.scripted_server import CLOSE, answer, scripted
+from tests.viworks.scripted_server import CLOSE, HOLD, answer, scripted
 from viworks.errors import NameNotResolved, SettingsInvalid, Unreachable
 from viworks.transport import HttpTransport
 from viworks.transport.resolution import PinnedAddresses
@@ -72,6 +72,14 @@ class TestConnections:
             assert await get(http) + await get(http) == b"{}{}"
         assert len(server.requests) == 2
 
+    async def test_one_that_spoke_while_it_was_idle_is_not_used(self) -> None:
+        async with scripted(KEPT) as server, transport(server.url) as http:
+            await get(http)
+            server.writers[0].write(answer(b"forged"))
+            await eventually(lambda: not http._idle[0].reusable, 5)
+            assert await get(http) == b"{}"
+        assert len(server.requests) == 2
+
     async def test_after_a_cancelled_request_its_connection_is_not_used(self) -> None:
         async with scripted([answer(b"x" * 100)[:-50], *KEPT], KEPT) as server, transport(server.url) as http:
             task = asyncio.create_task(get(http))
@@ -110,7 +118,7 @@ class TestAnswers:
         assert (response.status, response.headers["retry-after"], response.headers["a"]) == (429, "7", "1, 2")
 
     async def test_a_server_that_answers_before_it_has_read_everything_is_heard(self) -> None:
-        async with scripted([answer(b"", "413 Content Too Large")]) as server, transport(server.url) as http:
+        async with scripted([answer(b"", "413 Content Too Large"), HOLD]) as server, transport(server.url) as http:
             assert (await http.request("POST", "/", {}, b"x" * 8_000_000)).status == 413
 
 
@@ -172,6 +180,15 @@ class TestCertificates:
             current[0] = pairs[1]
             assert len(await under_way) == 8
             assert await peers(8) == ["c-2"] * 8
+
+    async def test_an_idle_connection_of_the_former_one_is_not_used(self, edge: tuple[Pki, EdgeSettings]) -> None:
+        pki, settings = edge
+        pairs = [ClientCertificate(leaf.pem, leaf.key_pem) for leaf in (pki.client("c-1"), pki.client("c-2"))]
+        tls = TlsSettings(pki.ca_pem, certificate=lambda: pairs[0])
+        async with transport(f"https://localhost:{settings.edge_tls_port}", tls=tls) as http:
+            for expected in ("c-1", "c-2"):
+                assert json.loads(await get(http))["peer"]["client_id"] == expected
+                pairs.reverse()
 
     async def test_the_key_is_on_the_disk_encrypted_alone_and_not_for_long(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from viworks.errors import KeysInUse, KeysTampered
 from viworks.keys.private_file import PrivateFile, StoredBytes, private_directory
@@ -23,11 +23,25 @@ class KeyFiles(NamedTuple):
     witness: StoredBytes
 
 
+class KeyPlace(Protocol):
+    """Where a store lives, for one process at a time."""
+
+    @property
+    def files(self) -> KeyFiles: ...
+
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """Names of what others could read until now."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class KeyDirectory:
     """The files in one directory, locked until ``close``. Raises KeysInUse, KeysUnsafe, KeyFileError."""
 
     def __init__(self, path: Path, witness: StoredBytes | None = None) -> None:
-        self.path = path
+        self._path = path
         self._keys = PrivateFile(path / KEY_FILE)
         self._own_witness = PrivateFile(path / GENERATION_FILE)
         private_directory(path, self._keys.mended)
@@ -43,9 +57,9 @@ class KeyDirectory:
 
     def set_aside(self) -> None:
         """Keep a key file that was refused under another name, as evidence."""
-        refused = self.path / KEY_FILE
+        refused = self._path / KEY_FILE
         if refused.exists() or refused.is_symlink():
-            refused.replace(self.path / REFUSED_FILE)
+            refused.replace(self._path / REFUSED_FILE)
 
     def close(self) -> None:
         """Let another process open the store."""

@@ -26,7 +26,7 @@ class StoredBytes(Protocol):
 
 
 class PrivateFile:
-    """A file with mode 0600 in a directory with mode 0700 (on Windows: as the directory's access list says).
+    """A file with mode 0600; a directory that is missing is made with 0700. On Windows: as the access lists say.
 
     ``mended`` says what was found open to others and closed: whoever could read it may have.
     """
@@ -50,8 +50,12 @@ class PrivateFile:
         except OSError as error:
             problem = KeysUnsafe if self.path.is_symlink() else KeyFileError
             raise problem(f"{self.path.name} cannot be opened: {type(error).__name__}") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             self._check(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise KeysUnsafe(f"{self.path.name} is larger than {MAX_BYTES} bytes")
@@ -61,7 +65,7 @@ class PrivateFile:
         """Replace the file in one step, on the disk before this returns. Raises KeyFileError."""
         temporary = None
         try:
-            private_directory(self.path.parent, self.mended)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self._prefix)  # with mode 0600
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)

@@ -132,6 +132,11 @@ class MachineProtector:
         self._file = PrivateFile(Path(secret_file))
         self._machine_id = _machine_id() if machine_id is None else machine_id
 
+    @property
+    def mended(self) -> tuple[str, ...]:
+        """Names of what others could read until now."""
+        return tuple(self._file.mended)
+
     def make(self) -> Parameters:
         if self._file.read() is None:
             self._file.write(_text(secrets.token_bytes(KEY_BYTES)).encode())

@@ -108,6 +108,8 @@ def _parsed(content: bytes) -> _File:
         file = msgspec.json.decode(content, type=_File)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise KeysTampered("the key file is not of this format") from None
+    if msgspec.json.encode(file) != content:  # base64 and JSON have several texts for one value
+        raise KeysTampered("the key file is not as it was written")
     if len(file.header.nonce) != _NONCE_BYTES or file.header.generation < 0:
         raise KeysTampered("the key file's header is not of this format")
     return file

@@ -14,11 +14,12 @@ from viworks.identity import Identity, read_plain_key
 from viworks.keys import credentials
 from viworks.keys.boxes import DataBox, derived_key
 from viworks.keys.credentials import ApiKey, Credentials, TlsPair
-from viworks.keys.directory import KEY_FILE, KeyDirectory, KeyFiles, newest_generation
+from viworks.keys.directory import KEY_FILE, KeyDirectory, KeyPlace, newest_generation
 from viworks.keys.findings import KeyFinding, KeyFindingKind
 from viworks.keys.private_file import StoredBytes, erase
-from viworks.keys.protectors import KeyProtector, default_protector
+from viworks.keys.protectors import KeyProtector, MachineProtector, default_protector
 from viworks.keys.sealed_file import Lock, read_header
+from viworks.keys.versions import VersionWriter, history
 
 
 class KeyStore:
@@ -30,7 +31,7 @@ class KeyStore:
         findings: what the client should report about its files.
     """
 
-    def __init__(self, state: Credentials, writer: _Writer | None, findings: tuple[KeyFinding, ...] = ()) -> None:
+    def __init__(self, state: Credentials, writer: VersionWriter | None, findings: tuple[KeyFinding, ...] = ()) -> None:
         """Use ``open`` or ``in_memory``."""
         self.state = state
         self.findings = findings
@@ -65,9 +66,21 @@ class KeyStore:
         Raises:
             KeysTampered, KeysRolledBack, KeysLocked, KeysUnsafe, KeysInUse, KeyFileError.
         """
-        place = KeyDirectory(Path(directory), witness)
+        place, path = KeyDirectory(Path(directory), witness), Path(directory)
+        return cls.open_at(place, client_id, protector or default_protector(path), plain_key, accept_rollback)
+
+    @classmethod
+    def open_at(
+        cls,
+        place: KeyPlace,
+        client_id: str,
+        protector: KeyProtector,
+        plain_key: str | Path | None = None,
+        accept_rollback: bool = False,
+    ) -> KeyStore:
+        """``open`` for files that are kept otherwise than in a directory."""
         try:
-            return _opened(place, client_id, protector or default_protector(place.path), plain_key, accept_rollback)
+            return _opened(place, client_id, protector, plain_key, accept_rollback)
         except BaseException:
             place.close()
             raise
@@ -79,12 +92,12 @@ class KeyStore:
         Raises:
             KeysLocked, KeysUnsafe, KeysInUse, KeyFileError.
         """
-        place = KeyDirectory(Path(directory))
+        place, path = KeyDirectory(Path(directory)), Path(directory)
         try:
             place.set_aside()
             finding = KeyFinding(KeyFindingKind.REPLACED, f"{KEY_FILE} was refused; a new key took its place")
-            lock = Lock.made(protector or default_protector(place.path))
-            writer = _Writer(place.files, lock, _generation_or_zero(place.files.witness), place)
+            lock = Lock.made(protector or default_protector(path))
+            writer = VersionWriter(place, lock, _generation_or_zero(place.files.witness))
             return _created(credentials.made(client_id, _now_ms()), writer, (finding,))
         except BaseException:
             place.close()
@@ -160,29 +173,8 @@ class KeyStore:
             self._writer.protect(self.state, Lock.made(protector))
 
 
-class _Writer:
-    """Writes version after version; first the keys, then their number."""
-
-    def __init__(self, files: KeyFiles, lock: Lock, generation: int, place: KeyDirectory) -> None:
-        self.place = place
-        self._lock = lock
-        self._files = files
-        self._generation = generation
-
-    def write(self, state: Credentials) -> None:
-        self.protect(state, self._lock)
-
-    def protect(self, state: Credentials, lock: Lock) -> None:
-        """Write under another lock, from now on."""
-        generation = self._generation + 1
-        self._files.keys.write(lock.seal(state, KEY_FILE, generation))
-        self._lock = lock
-        self._generation = generation  # also where the next line fails: a number must never stand for two versions
-        self._files.witness.write(str(generation).encode())
-
-
 def _opened(
-    place: KeyDirectory, client_id: str, protector: KeyProtector, plain_key: str | Path | None, accept_rollback: bool
+    place: KeyPlace, client_id: str, protector: KeyProtector, plain_key: str | Path | None, accept_rollback: bool
 ) -> KeyStore:
     content = place.files.keys.read()
     newest = newest_generation(place.files.witness)
@@ -195,46 +187,42 @@ def _opened(
     state = lock.open(content, KEY_FILE)
     if state.client_id != client_id:
         raise KeysTampered(f"{KEY_FILE} is another client's")
-    findings = [*_exposed(place), *_history(header.generation, newest, accept_rollback)]
-    writer = _Writer(place.files, lock, max(header.generation, newest or 0), place)
+    _erase_taken_over(plain_key, state)
+    findings = [*_exposed(place, protector), *history(header.generation, newest, accept_rollback)]
+    writer = VersionWriter(place, lock, max(header.generation, newest or 0))
     return KeyStore(state, writer, tuple(findings))
 
 
-def _history(generation: int, newest: int | None, accept_rollback: bool) -> list[KeyFinding]:
-    if newest is None:
-        return (
-            [KeyFinding(KeyFindingKind.UNWITNESSED, "the record of the newest key file is gone")] if generation > 1 else []
-        )
-    if generation >= newest:  # one ahead after a crash between the two files
-        return []
-    if not accept_rollback:
-        raise KeysRolledBack(f"{KEY_FILE} is version {generation}, but version {newest} was here before")
-    return [KeyFinding(KeyFindingKind.ROLLED_BACK, f"{KEY_FILE} version {generation} taken after version {newest}")]
-
-
 def _first(
-    place: KeyDirectory, client_id: str, protector: KeyProtector, plain_key: str | Path | None, generation: int
+    place: KeyPlace, client_id: str, protector: KeyProtector, plain_key: str | Path | None, generation: int
 ) -> KeyStore:
-    old = Path(plain_key) if plain_key is not None else None
-    taken_over = old is not None and old.exists()
-    state = credentials.made(client_id, _now_ms())
-    findings = _exposed(place)
-    if old is not None and taken_over:
-        state = credentials.made(client_id, 0, read_plain_key(old))
+    state, findings = credentials.made(client_id, _now_ms()), []
+    if plain_key is not None and Path(plain_key).exists():
+        state = credentials.made(client_id, 0, read_plain_key(Path(plain_key)))
         findings.append(KeyFinding(KeyFindingKind.PLAINTEXT, "the key lay unencrypted until now: rotate it"))
-    store = _created(state, _Writer(place.files, Lock.made(protector), generation, place), tuple(findings))
-    if old is not None and taken_over:
-        erase(old)
+    lock = Lock.made(protector)
+    findings += _exposed(place, protector)
+    store = _created(state, VersionWriter(place, lock, generation), tuple(findings))
+    _erase_taken_over(plain_key, state)
     return store
 
 
-def _created(state: Credentials, writer: _Writer, findings: tuple[KeyFinding, ...]) -> KeyStore:
+def _erase_taken_over(plain_key: str | Path | None, state: Credentials) -> None:
+    """Only once the store has the key, and no other key than the store's: also at the next start after a crash."""
+    if plain_key is None or not Path(plain_key).exists():
+        return
+    if read_plain_key(Path(plain_key)) == state.seed:
+        erase(Path(plain_key))
+
+
+def _created(state: Credentials, writer: VersionWriter, findings: tuple[KeyFinding, ...]) -> KeyStore:
     writer.write(state)
     return KeyStore(state, writer, findings)
 
 
-def _exposed(place: KeyDirectory) -> list[KeyFinding]:
-    return [KeyFinding(KeyFindingKind.EXPOSED, f"others could read {name}") for name in place.mended]
+def _exposed(place: KeyPlace, protector: KeyProtector) -> list[KeyFinding]:
+    names = [*place.mended, *(protector.mended if isinstance(protector, MachineProtector) else ())]
+    return [KeyFinding(KeyFindingKind.EXPOSED, f"others could read {name}") for name in names]
 
 
 def _generation_or_zero(witness: StoredBytes) -> int:
