@@ -44,7 +44,8 @@ async def test_a_fleet_registers_beats_and_reports_and_comes_again(system: Syste
     before = kept.read_bytes()
     again = played(system, *arguments, "--duration", "2s", "--connections", "each")
     assert again["accepted"]["heartbeat"] >= 20
-    assert again["connections"]["open"] == 20
+    assert again["connections"]["limit"] == "one each"
+    assert 15 <= again["connections"]["open"] <= 20  # some hostile request has just ended its connection
     assert kept.read_bytes() == before  # nobody has registered anew: that would have given other API keys
 
 
