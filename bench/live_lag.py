@@ -31,8 +31,8 @@ _NEWEST = (
 class Lag:
     """``processors_ms`` and ``sink_ms`` are all that was measured; ``offline`` whom the processors took for lost.
 
-    The processors' lag: from the 202 of a probe's heartbeat with another status to the transition that it makes, one probe a
-    partition. The sink's: how old the newest row is that SQL finds, in the partition where it is oldest; too high by what is
+    The processors' lag: from a probe's heartbeat with another status to the transition that it makes, one probe a partition,
+    the edge's own time included. The sink's: how old the newest row is that SQL finds, in the partition where it is oldest; too high by what is
     between two heartbeats of a partition, and by the query.
     """
 
@@ -59,8 +59,10 @@ class Lag:
         probes = [SignedClient(marker("probe", number), tokens, port) for number in range(HEARTBEATS.partitions)]
         for status in cycle(("maintenance", "online")):
             for probe in probes:
-                if await probe.beat(status) == 202:
-                    self._asked.setdefault((probe.client_id, status), time.perf_counter())
+                # Before it is sent: its transition may be here before its 202 is.
+                self._asked[probe.client_id, status] = time.perf_counter()
+                if await probe.beat(status) != 202:
+                    self._asked.pop((probe.client_id, status), None)
                 await asyncio.sleep(PROBE_EVERY_S)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:

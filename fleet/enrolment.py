@@ -19,7 +19,7 @@ from viworks.backoff import Backoff, BackoffPolicy, failed
 REGISTER = "register"
 _AGAIN = (0, 408, 429)
 _WAITS = BackoffPolicy(base_ms=500, cap_ms=30_000)
-_MOST_FAILURES_IN_A_ROW = 200
+_GIVE_UP_MS = 30_000.0
 _MOST_CATCHING_UP_MS = 100
 _read_answer = msgspec.json.Decoder(RegistrationAnswer).decode
 
@@ -57,6 +57,7 @@ class Enrolment:
         self._queue: deque[SimulatedClient] = deque()
         self._next_ms = simulation.clock.monotonic_ms()
         self._backoff = Backoff()
+        self._heard_ms = simulation.clock.monotonic_ms()
         self._settled = asyncio.Event()
         simulation.handlers[REGISTER] = self._answered
 
@@ -75,6 +76,7 @@ class Enrolment:
         """Register these. Raises RegistrationFailed where one is refused for good, or the server does not answer."""
         for client in clients:
             self.enrol(client)
+        self._heard_ms = self._simulation.clock.monotonic_ms()
         while self._under_way and not self.problems:
             self._settled.clear()
             await self._settled.wait()
@@ -104,6 +106,8 @@ class Enrolment:
 
     def _answered(self, exchange: Exchange, answer: Answer) -> None:
         client = exchange.client
+        if answer.status:
+            self._heard_ms = self._simulation.clock.monotonic_ms()
         if answer.status == 201:
             self._backoff = Backoff()
             self._under_way.discard(client)
@@ -121,7 +125,7 @@ class Enrolment:
         """Nobody registers before the server wants to hear of it again."""
         asked_ms = answer.retry_after_ms(self._simulation.clock.wall_ms()) if answer.status else None
         self._backoff, wait_ms = failed(_WAITS, self._backoff, self._simulation.chance.random(), asked_ms)
-        if self._backoff.failures > _MOST_FAILURES_IN_A_ROW and not answer.status:
+        if self._simulation.clock.monotonic_ms() - self._heard_ms > _GIVE_UP_MS:
             self.problems["no answer"] += 1
         self._next_ms = max(self._next_ms, self._simulation.clock.monotonic_ms() + wait_ms)
         self._queue_up(client)

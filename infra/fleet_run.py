@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,7 @@ async def run(order: Order, watch: Watch) -> dict[str, Any]:
     """Run until the scenario's end, or until cancelled, and return the report.
 
     Args:
-        watch: called with the fleet once it beats; cancelled at the end.
+        watch: called with the fleet that registers, and with the one that beats; cancelled at the end of each.
 
     Raises:
         FleetNotRun: the clients cannot be registered, or an address or a certificate cannot be used.
@@ -74,7 +74,7 @@ async def run(order: Order, watch: Watch) -> dict[str, Any]:
     try:
         with _certificates(order) as certificates:
             state = FleetState(order.state)
-            await _register(order, clients, certificates, state)
+            await _register(order, clients, certificates, state, watch)
             return await _live(order, clients, certificates, watch)
     except FleetError as error:
         raise FleetNotRun(str(error)) from error
@@ -93,7 +93,7 @@ def _certificates(order: Order) -> Iterator[Certificates | None]:
 
 
 async def _register(
-    order: Order, clients: list[SimulatedClient], certificates: Certificates | None, state: FleetState
+    order: Order, clients: list[SimulatedClient], certificates: Certificates | None, state: FleetState, watch: Watch
 ) -> None:
     missing = state.restore(clients, time.time_ns() // 1_000_000)
     if certificates is not None:
@@ -104,10 +104,22 @@ async def _register(
     enrolment = _enrolment(order, fleet, certificates, state)
     fleet.wind()
     try:
-        await enrolment.enrol_all(missing)
+        async with _watched(watch, fleet):
+            await enrolment.enrol_all(missing)
     finally:
-        await fleet.close()
         await asyncio.to_thread(state.write)
+
+
+@contextlib.asynccontextmanager
+async def _watched(watch: Watch, fleet: LiveFleet) -> AsyncIterator[None]:
+    """Have a fleet watched while it runs, and closed afterwards."""
+    watching = asyncio.ensure_future(watch(fleet))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await fleet.close()
 
 
 def _enrolment(order: Order, fleet: LiveFleet, certificates: Certificates | None, state: FleetState) -> Enrolment:
@@ -143,15 +155,10 @@ async def _live(
     Stage(fleet.simulation, fleet.beats, fleet.deliveries, run_name).play(scenario, order.seed or order.name)
     fleet.start(clients[0].interval_ms if scenario.ramp_ms is None else scenario.ramp_ms)
     fleet.wind()
-    watching = asyncio.ensure_future(watch(fleet))
-    try:
+    async with _watched(watch, fleet):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(scenario.duration_ms / 1000 if scenario.duration_ms else _FOR_EVER_S)
         return report(fleet, began)
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await fleet.close()
 
 
 def _fleet(order: Order, clients: list[SimulatedClient], certificates: Certificates | None) -> LiveFleet:

@@ -11,7 +11,7 @@ from fleet.enrolment import Enrolment
 from fleet.errors import RegistrationFailed
 from fleet.exchange import Answer, Exchange
 from schemas.messages import RegistrationAnswer
-from tests.fleet.imagined import World, refusing
+from tests.fleet.imagined import World, away, refusing
 
 CONFIG = {
     "heartbeat_interval": 15,
@@ -92,3 +92,14 @@ def test_a_client_whose_key_is_refused_registers_again_once_at_a_time() -> None:
     assert [exchange.kind for _, _, exchange in world.requests].count("register") == 1
     world.pass_time(20_000)
     assert len(intervals) == 2
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_for_ever() -> None:
+    world = World(2)
+    world.judge = away
+    enrolment, _ = enrolling(world, 1_000.0)
+    waiting = asyncio.ensure_future(enrolment.enrol_all(world.clients))
+    await asyncio.sleep(0)
+    world.pass_time(90_000)
+    with pytest.raises(RegistrationFailed, match="no answer"):
+        await waiting
