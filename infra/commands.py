@@ -53,16 +53,11 @@ app.command()(enroll)
 app.command()(unenroll)
 app.command()(replay)
 app.command()(verify)
-<<<<<<< HEAD
 add_soc_commands(app)
 app.command()(migrate)
 app.command()(erase)
 keys_app.command(name="rotate-storage")(rotate_storage)
 app.command()(fleet)
-=======
-app.command()(fleet)
-add_soc_commands(app)
->>>>>>> fleet7
 
 _MOST_CLIENTS = 10_000
 _ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Such as demo-0001.")]
