@@ -32,8 +32,8 @@ class Lag:
     """``processors_ms`` and ``sink_ms`` are all that was measured; ``offline`` whom the processors took for lost.
 
     The processors' lag: from a probe's heartbeat with another status to the transition that it makes, one probe a partition,
-    the edge's own time included. The sink's: how old the newest row is that SQL finds, in the partition where it is oldest; too high by what is
-    between two heartbeats of a partition, and by the query.
+    the edge's own time included. The sink's: how old the newest row is that SQL finds, in the partition where it is oldest;
+    too high by what is between two heartbeats of a partition, and by the query.
     """
 
     def __init__(self) -> None:
