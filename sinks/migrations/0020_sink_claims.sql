@@ -12,5 +12,5 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMM(claimed_at)
 ORDER BY (topic, partition, number)
 TTL toDateTime(claimed_at) + INTERVAL 90 DAY
-SETTINGS ttl_only_drop_parts = 1
+SETTINGS ttl_only_drop_parts = 1, storage_policy = 'encrypted'
 COMMENT 'Which sink writes which partition; a sink whose claim is not there claims anew';

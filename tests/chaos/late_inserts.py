@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sinks.engine import EmbeddedEngine
+from sinks.storage_keys import StorageKey
 from tests.sinks.http_engine import served
 from tests.sinks.warehouse import STORAGE_KEY
 
@@ -56,6 +57,6 @@ class LateInserts:
 
 if __name__ == "__main__":
     place = Path(sys.argv[1])
-    with served(EmbeddedEngine(place / "engine", STORAGE_KEY), int(sys.argv[2]), LateInserts(place)):
+    with served(EmbeddedEngine(place / "engine", (StorageKey(0, STORAGE_KEY),)), int(sys.argv[2]), LateInserts(place)):
         print("ready", flush=True)  # noqa: T201 - what the test waits for
         sys.stdin.read()

@@ -24,9 +24,8 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
         yield own
 
 
-@pytest.mark.parametrize(
-    ("rounds", "burst"), [(_SHORT, 200), pytest.param(_LONG, 500, marks=pytest.mark.long)], ids=["short", "long"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("rounds", "burst"), [(_SHORT, 200), (_LONG, 500)], ids=["short", "long"])
 async def test_nothing_is_lost_or_doubled(broker: EmbeddedKafka, tmp_path: Path, rounds: dict[str, int], burst: int) -> None:
     group = f"sinks-{uuid.uuid4()}"
     async with TwoSinks(broker.bootstrap, tmp_path, group, burst, SESSION_TIMEOUT_S, seed=burst) as sinks:

@@ -15,4 +15,5 @@ def log(warehouse: Warehouse) -> AuditLog:
         ((definition,),) = warehouse.session.rows(f"SELECT create_table_query FROM system.tables WHERE name = '{table}'")
         warehouse.session.command(f"DROP TABLE viworks.{table} SYNC")
         warehouse.session.command(definition)
+    warehouse.session.command("TRUNCATE TABLE viworks.audit_unchained")
     return AuditLog(warehouse)
