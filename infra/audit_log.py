@@ -16,7 +16,7 @@ from infra import run_file
 from infra.durable_files import private_directory, write_atomically
 from infra.errors import AuditUnreadable
 from infra.settings import InfraSettings
-from infra.sql_reader import reader
+from infra.warehouse_reader import reader
 from sinks.audit import exports, sql_source
 from sinks.audit.files import read_notes
 from sinks.audit.report import Report, verify

@@ -56,7 +56,7 @@ def erase(
     """Erase a client: its keys end, its rows go, and what the audit log calls it means nothing any more. For good."""
     from infra.administration import user_name
     from infra.erasure import Erasing
-    from infra.sql_reader import reader
+    from infra.warehouse_reader import reader
 
     settings = InfraSettings.load(data_dir=data, clickhouse=clickhouse, kafka=kafka)
     erasing = Erasing(broker_of(data, kafka), reader(settings, "admin"), actor or user_name(), settle)

@@ -1,10 +1,11 @@
-"""Asks the warehouse, as its admin: a server by its DSN, else the SQL port of the running system."""
+"""Asks the warehouse for commands: a server by its DSN, else the SQL port of the running system."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,12 +15,15 @@ from infra.settings import InfraSettings
 from infra.sql_client import SqlClient
 from infra.sql_tokens import local_token
 
+if TYPE_CHECKING:
+    from clickhouse_connect.driver import Client
+
 Ask = Callable[[str], Iterator[bytes]]
 
 
 @contextmanager
 def asking(settings: InfraSettings) -> Iterator[Ask]:
-    """A function that runs a query and gives its answer as JSONEachRow, in pieces. Raises NotRunning."""
+    """A function that runs a query as the admin and gives its answer as JSONEachRow, in pieces. Raises NotRunning."""
     if settings.clickhouse:
         import clickhouse_connect
 
@@ -27,11 +31,26 @@ def asking(settings: InfraSettings) -> Iterator[Ask]:
         with closing(server):
             yield lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
         return
-    content = run_file.read(settings.data_dir)
-    if content is None:
-        raise NotRunning(f"Nothing is running in {settings.data_dir}: start it by `viworks up`.")
-    with closing(SqlClient(content["sql"], local_token(settings.data_dir, "admin"))) as port:
+    with closing(SqlClient(_sql_port(settings), local_token(settings.data_dir, "admin"))) as port:
         yield lambda sql: port.run(sql, "JSONEachRow")
+
+
+def reader(settings: InfraSettings, role: str) -> Client:
+    """clickhouse-connect's client in a role of the SQL port; a server knows its user from the DSN.
+
+    Raises:
+        NotRunning: nothing runs, and no server is named.
+        clickhouse_connect's errors, where it does not answer.
+    """
+    import clickhouse_connect
+
+    if settings.clickhouse:
+        return clickhouse_connect.get_client(dsn=settings.clickhouse)
+    address = urlsplit(_sql_port(settings))
+    token = local_token(settings.data_dir, role)
+    return clickhouse_connect.get_client(
+        host=address.hostname or "", port=address.port or 0, username="viworks", password=token, database="viworks"
+    )
 
 
 def rows(ask: Ask, sql: str) -> list[dict[str, Any]]:
@@ -40,3 +59,10 @@ def rows(ask: Ask, sql: str) -> list[dict[str, Any]]:
         return [msgspec.json.decode(line, type=dict[str, Any]) for line in b"".join(ask(sql)).splitlines()]
     except msgspec.DecodeError:
         raise SqlPortAway("The answer of the SQL port broke off.") from None
+
+
+def _sql_port(settings: InfraSettings) -> str:
+    content = run_file.read(settings.data_dir) or {}
+    if "sql" not in content:
+        raise NotRunning(f"Nothing is running in {settings.data_dir}: start it, or name a server by --clickhouse.")
+    return str(content["sql"])
