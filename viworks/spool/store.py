@@ -72,9 +72,7 @@ class Spool:
         found: list[Spooled] = []
         spoilt: list[int] = []
         size = 0
-        for row in self._database.waiting(URGENT):
-            if row.seq in without:
-                continue
+        for row in self._database.waiting(URGENT, without):
             size += len(row.box)
             if found and size > most_bytes:
                 break
