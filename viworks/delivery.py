@@ -174,7 +174,8 @@ class Delivery:
             return
         self._ask_after_ms = now_ms + ASK_EVERY_MS
         try:
-            await self._link.register()
+            async with self._link.changing_keys:
+                await self._link.register()
         except ClientError as error:
             self.failure = error
 

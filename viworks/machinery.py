@@ -249,11 +249,14 @@ class Machinery:
             await request()
 
     async def _save(self) -> None:
-        desk, unsaved = self.desk, self.standing.unsaved
-        if desk is not None and unsaved:
+        desk, unsaved = self.desk, self.standing.taken()
+        if desk is None or not unsaved:
+            return
+        try:
             await desk.run(lambda: desk.spool.remember(unsaved))
-        if self.standing.unsaved is unsaved:
-            self.standing.unsaved = {}
+        except BaseException:  # what has come meanwhile is newer
+            self.standing.unsaved = {**unsaved, **self.standing.unsaved}
+            raise
 
     def _on_failure(self, error: Unreachable) -> None:
         self.away = True

@@ -95,6 +95,19 @@ def test_the_oldest_of_the_least_grave_make_room_and_are_counted(tmp_path: Path)
     again.close()
 
 
+def test_what_comes_again_is_not_counted_as_lost_where_there_is_no_room(tmp_path: Path) -> None:
+    spool = opened(tmp_path, records=1)
+    spool.append([event(1, "critical"), event(2, "low")])
+    for _ in range(3):
+        assert not spool.offer(event(3))
+        assert not spool.report_losses(spool.census.losses, event(4))
+    assert spool.census.losses == {"dropped:low": 1}
+    spool.settle([1], {}, {})
+    assert spool.offer(event(3))
+    assert ids(spool) == ["e-3"]
+    spool.close()
+
+
 def test_the_bytes_are_bounded_and_the_file_with_them(tmp_path: Path) -> None:
     spool = opened(tmp_path, bytes=100_000)
     for number in range(0, 2_000, 50):
