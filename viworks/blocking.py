@@ -6,6 +6,7 @@ One thread of its own runs the loop; the client may be used from any thread, and
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,7 @@ class BlockingClient:
     _client: Client
     _closed: bool
     _closing: threading.Lock
+    _entry: threading.Lock
 
     def __init__(self, base_url: str, identity: Identity | KeyStore, **settings: Any) -> None:
         """Arguments as for ``Client``."""
@@ -151,20 +153,20 @@ class BlockingClient:
     def close(self) -> None:
         """As ``Client.close``; a second time does nothing."""
         self._check_process()
+        self._check_thread()
         with self._closing:
             if self._closed:
                 return
             try:
                 self._wait(self._client.close())
             finally:
-                self._closed = True
                 self._end()
 
     def _begin(self, make: Callable[[], Client]) -> None:
         self._process = os.getpid()
-        self._closed, self._closing = False, threading.Lock()
+        self._closed, self._closing, self._entry = False, threading.Lock(), threading.Lock()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="viworks", daemon=True)
+        self._thread = threading.Thread(target=_live, args=(self._loop,), name="viworks", daemon=True)
         self._thread.start()
 
         async def made() -> Client:
@@ -178,26 +180,36 @@ class BlockingClient:
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
         """The result of a call in the client's thread. Raises Forked, and what the call raises."""
-        try:
-            self._check_process()
-            if self._closed:
-                raise ClientError("the client is closed")
-            if threading.current_thread() is self._thread:
-                raise ClientError("a call from the client's own thread, such as from its metrics, would wait for itself")
-        except ClientError:
-            call.close()
-            raise
-        future = asyncio.run_coroutine_threadsafe(call, self._loop)
+        future = self._begun(call)
         try:
             return future.result()
+        except concurrent.futures.CancelledError:
+            raise ClientError("the client was closed meanwhile") from None
         except BaseException:
             future.cancel()  # an interrupted caller does not wait for the answer any more
             raise
 
+    def _begun(self, call: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        try:
+            self._check_process()
+            self._check_thread()
+            with self._entry:  # what is begun here is begun before the loop's end, which it then hears of
+                if self._closed:
+                    raise ClientError("the client is closed")
+                return asyncio.run_coroutine_threadsafe(call, self._loop)
+        except ClientError:
+            call.close()
+            raise
+
     def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with self._entry:
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        self._loop.close()
+
+    def _check_thread(self) -> None:
+        if threading.current_thread() is self._thread:
+            raise ClientError("a call from the client's own thread, such as from its metrics, would wait for itself")
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -220,4 +232,25 @@ class BlockingSession:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._wait(self._session.__aexit__(kind, error, trace))
+        try:
+            self._wait(self._session.__aexit__(kind, error, trace))
+        except ClientError:
+            if kind is None:  # else the session's own error is what the caller has to see
+                raise
+
+
+def _live(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and end what is under way then: nobody waits for it for ever."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_ended())
+    finally:
+        loop.close()
+
+
+async def _ended() -> None:
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        if not task.cancelling():  # one that is being cancelled may be tidying up
+            task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Sequence
@@ -25,6 +27,9 @@ from viworks.spool import Bounds, Spool
 from viworks.timing import Timing
 from viworks.transport import HttpTransport, RetryPolicy, TlsSettings, Transport
 
+FAREWELL_S = 3.0
+"""A machine that is shut down does not wait longer for a client."""
+
 
 class Client:
     """One client of the protocol. Use as an async context manager, or call ``close``.
@@ -45,6 +50,7 @@ class Client:
         enrolment_token: what ``viworks enroll`` printed, where the server enrols by invitation.
         spool: of this client alone; it is closed with the client.
         wants_certificate: ask for a TLS certificate with the registration; for a store.
+        farewell_s: how long ``close`` may wait for the server, in seconds; 0 for not at all.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with defaults
@@ -64,6 +70,7 @@ class Client:
         timing: Timing | None = None,
         retries: RetryPolicy | None = None,
         wants_certificate: bool = False,
+        farewell_s: float = FAREWELL_S,
     ) -> None:
         self.keys = identity if isinstance(identity, KeyStore) else KeyStore.in_memory(identity)
         self.status = "online"
@@ -79,6 +86,8 @@ class Client:
             Choices(sealing_key, enrolment_token, wants_certificate, retries),
         )
         self._owns_keys = False
+        self._closed = False
+        self._farewell_s = farewell_s
         self._running: Running | None = None
 
     @classmethod
@@ -276,11 +285,32 @@ class Client:
         return await self._used().flush()
 
     async def close(self) -> None:
-        """Say ``offline`` where heartbeats ran, and release everything. What is spooled stays for the next start."""
+        """Say ``offline`` where heartbeats ran, try once to deliver what is spooled, and release everything.
+
+        That takes no longer than ``farewell_s``; what is left stays for the next start. A second time does nothing.
+        """
         parts = self._used()
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._running is not None:
                 await self._running.stop()
+            await self._last_words(parts)
+        finally:
+            await self._released(parts)
+
+    async def _last_words(self, parts: Machinery) -> None:
+        if self._farewell_s <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._farewell_s):
+                if self._running is not None:
+                    await self._running.say_offline()
+                await parts.deliver_last()
+
+    async def _released(self, parts: Machinery) -> None:
+        try:
             await parts.close()
         finally:
             if self._owns_keys:

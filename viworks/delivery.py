@@ -17,6 +17,8 @@ from viworks.verdicts import BatchAnswer, Fates, fates
 
 MOST_LINES, MOST_BYTES = 500, 1024 * 1024
 """Half of what the server takes: signing and sealing anew add to a record."""
+FIRST_LINES = 16
+"""Of the first batch: a process that never lives long enough for a large one gets something done all the same."""
 ASK_EVERY_MS = 60_000
 WAITS = BackoffPolicy(base_ms=500, cap_ms=60_000)
 
@@ -45,6 +47,7 @@ class Delivery:
 
     Attributes:
         failure: why the last batch did not get through; None once one did.
+        rest_until_ms: until when the server wants to hear nothing (of the clock that nobody sets).
     """
 
     def __init__(
@@ -56,12 +59,13 @@ class Delivery:
         registration: Callable[[], Awaitable[object]],
     ) -> None:
         self.failure: ClientError | None = None
+        self.rest_until_ms = 0
         self._desk = desk
         self._link = link
         self._timing = timing
         self._protection = protection
         self._registration = registration
-        self._pace = Pace()
+        self._pace = Pace(FIRST_LINES)
         self._tries: dict[int, int] = {}
         self._behind: set[int] = set()
         self._ask_after_ms = 0
@@ -146,6 +150,7 @@ class Delivery:
         return await self._paced(sorted_, asked_ms)
 
     async def _paced(self, sorted_: Fates, asked_ms: int | None) -> int:
+        self._rest(asked_ms)
         for seq in (*sorted_.doubtful, *(each.seq for each in sorted_.redated)):
             self._tries[seq] = self._tries.get(seq, 0) + 1
         if sorted_.doubtful:
@@ -169,7 +174,8 @@ class Delivery:
             return
         self._ask_after_ms = now_ms + ASK_EVERY_MS
         try:
-            await self._link.register()
+            async with self._link.changing_keys:
+                await self._link.register()
         except ClientError as error:
             self.failure = error
 
@@ -181,8 +187,12 @@ class Delivery:
         elif isinstance(error, Refused):
             asked_ms = None if error.retry_after_s is None else int(error.retry_after_s * 1000)
             await self._suspect(error, batch)
+        self._rest(asked_ms)
         self._pace, wait_ms = slowed(self._pace, self._timing.fraction(), asked_ms)
         return wait_ms
+
+    def _rest(self, asked_ms: int | None) -> None:
+        self.rest_until_ms = self._timing.monotonic_ms() + (asked_ms or 0)
 
     async def _suspect(self, refusal: Refused, batch: list[Spooled]) -> None:
         """A record that the server refuses or breaks on when it comes alone must not stop the others."""

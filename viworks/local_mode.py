@@ -51,7 +51,7 @@ class Memory:
 
 def load(spool: Spool) -> Memory:
     """What a spool remembers. Raises SpoolFailed."""
-    findings: list[Finding] = [Finding(FindingKind.FILES_TAMPERED, text) for text in spool.findings]
+    findings: list[Finding] = [Finding(FindingKind.FILES_TAMPERED, text) for text in spool.taken_findings()]
     terms = _read(spool, TERMS, Terms, findings)
     kept = _read(spool, POLICIES, SignedPolicies, findings)
     policy = PolicyState()

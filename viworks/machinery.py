@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +13,7 @@ from schemas.sealing import SealingKey
 from viworks import answers, local_mode
 from viworks.delivery import Delivery
 from viworks.drafts import Draft, Installation
-from viworks.errors import Refused, Unreachable
+from viworks.errors import ClientError, Refused, Unreachable
 from viworks.findings import Finding, FindingKind
 from viworks.keys import KeyStore
 from viworks.keys.rotation import rotate_key, settle_rotation
@@ -120,7 +121,9 @@ class Machinery:
         if self._delivery is None:
             return
         self._delivery.wake()
-        if self._delivering is None:
+        if self._closed:
+            return
+        if self._delivering is None or self._delivering.done():
             self._delivering = asyncio.create_task(self._delivery.run(self.tidy))
             self._delivering.add_done_callback(say_if_failed)
 
@@ -130,6 +133,15 @@ class Machinery:
             return True
         await self.tidy()
         return await self._delivery.flush()
+
+    async def deliver_last(self) -> None:
+        """One attempt before the end, so that what was said last need not wait for the next start; not where the server is
+        known to be away, or has asked for rest."""
+        delivery = self._delivery
+        if delivery is None or self.away or self.timing.monotonic_ms() < delivery.rest_until_ms:
+            return
+        with contextlib.suppress(ClientError):
+            await self.flush()
 
     async def registration(self) -> RegistrationAnswer:
         """The registration; made where there is none. A rotation of the key whose end is not known is settled first."""
@@ -207,15 +219,17 @@ class Machinery:
         if self._closed:
             return
         self._closed = True
-        if self._delivering is not None:
-            self._delivering.cancel()
-            await asyncio.gather(self._delivering, return_exceptions=True)
         try:
+            if self._delivering is not None:
+                self._delivering.cancel()
+                await asyncio.gather(self._delivering, return_exceptions=True)
             await self.tidy()
         finally:
-            await self.link.close()
-            if self.desk is not None:
-                await self.desk.close()
+            try:
+                await self.link.close()
+            finally:
+                if self.desk is not None:
+                    await self.desk.close()
 
     def _delivery_from(self, desk: SpoolDesk) -> Delivery:
         return Delivery(desk, self.link, self.timing, lambda: self.standing.protection, self.registration)
@@ -235,11 +249,14 @@ class Machinery:
             await request()
 
     async def _save(self) -> None:
-        desk, unsaved = self.desk, self.standing.unsaved
-        if desk is not None and unsaved:
+        desk, unsaved = self.desk, self.standing.taken()
+        if desk is None or not unsaved:
+            return
+        try:
             await desk.run(lambda: desk.spool.remember(unsaved))
-        if self.standing.unsaved is unsaved:
-            self.standing.unsaved = {}
+        except BaseException:  # what has come meanwhile is newer
+            self.standing.unsaved = {**unsaved, **self.standing.unsaved}
+            raise
 
     def _on_failure(self, error: Unreachable) -> None:
         self.away = True

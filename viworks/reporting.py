@@ -66,12 +66,10 @@ class Reporting:
             return await self._write(self._desk, losses)
 
     async def _write(self, desk: SpoolDesk, losses: bool) -> int:
-        texts, desk.spool.findings = desk.spool.findings, ()
-        for text in texts:
+        for text in desk.spool.taken_findings():
             self.note(Finding(FindingKind.FILES_TAMPERED, text))
         written = 0
-        while self._noted:
-            await desk.append(self._event(self._noted[0], self._noted[0].text))
+        while self._noted and await self._offered(desk, self._event(self._noted[0], self._noted[0].text)):
             del self._noted[0]
             written += 1
         if losses:
@@ -80,6 +78,10 @@ class Reporting:
             book = self._book
             await desk.run(lambda: desk.spool.remember(local_mode.book_value(book)))
         return written
+
+    async def _offered(self, desk: SpoolDesk, record: Record) -> bool:
+        """Whether the spool took it; one that is full of what is graver has room for it later."""
+        return await desk.run(lambda: desk.spool.offer(record))
 
     async def _write_losses(self, desk: SpoolDesk) -> bool:
         """At most once an hour: a spool that overflows all day is one thing that happened."""

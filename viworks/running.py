@@ -17,8 +17,6 @@ from viworks.upkeep import Chores, Upkeep
 
 log = logging.getLogger(__name__)
 
-FAREWELL_S = 3.0
-"""A machine that is shut down does not wait longer for a client."""
 MetricsSource = Callable[[], Metrics]
 
 
@@ -58,15 +56,15 @@ class Running:
         self._task.add_done_callback(say_if_failed)
 
     async def stop(self) -> None:
-        """End it, and say ``offline``: silence that was announced is no alert."""
+        """End it without a word."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._parts.away or not self.first_heartbeat.is_set():
-            return
-        with contextlib.suppress(ClientError, TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
-                await self._parts.flush()
+
+    async def say_offline(self) -> None:
+        """Silence that was announced is no alert. Nothing where no heartbeat was accepted, or the server is away."""
+        if self.first_heartbeat.is_set() and not self._parts.away:
+            with contextlib.suppress(ClientError):
                 await self._beat("offline")
 
     async def beat(self) -> int:

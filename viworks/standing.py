@@ -22,7 +22,7 @@ class Standing:
     Attributes:
         terms: of the last registration; None before the first.
         policy: the policies in force, also while the server is away.
-        unsaved: what ``Spool.remember`` has to be given.
+        unsaved: what ``Spool.remember`` has to be given; ask for it by ``taken``.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import sys
+import traceback
 from pathlib import Path
 
 from viworks import Client, Device, MachineProtector, Metrics, RetryPolicy
@@ -52,11 +53,21 @@ def bear(directory: Path, url: str, client_id: str) -> None:
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            live(directory, url, client_id, int(line))
-            os._exit(1)
+            _live_to_the_end(directory, url, client_id, int(line))
         _say(f"born {pid}")
         _, status = os.waitpid(pid, 0)
         _say(f"dead {os.waitstatus_to_exitcode(status)}")
+
+
+def _live_to_the_end(directory: Path, url: str, client_id: str, seed: int) -> None:
+    """In a process of its own; whatever ends it but a kill is told before."""
+    try:
+        live(directory, url, client_id, seed)
+    except BaseException:  # noqa: BLE001 - nobody else would tell of it
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
 
 
 def _say(text: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import os
+import signal
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,7 @@ from viworks import (
     MachineProtector,
     Metrics,
     NoKeyStore,
+    Response,
     Spool,
     Unreachable,
 )
@@ -31,6 +35,19 @@ FACTS = {"node_id": "n", "client_ip": "192.0.2.7", "user_agent": "u"}
 
 def client_at(directory: Path, server: FakeServer) -> BlockingClient:
     return BlockingClient("http://127.0.0.1:1", store(), device=DEVICE, transport=server, spool=Spool(directory, box()))
+
+
+class DeafServer(FakeServer):
+    """A server that never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+
+    async def request(self, *request: Any) -> Response:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 def test_it_has_every_name_of_the_client() -> None:
@@ -148,3 +165,72 @@ def test_open_keeps_keys_and_spool_in_one_directory(tmp_path: Path) -> None:
             client.report_event("policy_violation", "low", "t")
             client.flush()
     assert (server.registrations, len(server.stored)) == (1, 2)
+
+
+def test_a_call_that_is_under_way_when_another_thread_closes_the_client_returns(tmp_path: Path) -> None:
+    server, outcomes = DeafServer(), list[str]()
+    client = client_at(tmp_path, server)
+
+    def register() -> None:
+        try:
+            client.register()
+        except ClientError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=register, daemon=True)
+    thread.start()
+    assert server.asked.wait(5)
+    client.close()
+    thread.join(5)
+    assert outcomes == ["the client was closed meanwhile"]
+
+
+def test_it_is_not_closed_from_its_own_thread(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with client_at(tmp_path, FakeServer()) as client:
+
+        def metrics() -> Metrics:
+            try:
+                client.close()
+            except ClientError as error:
+                heard.append(str(error))
+            return METRICS
+
+        client.start(metrics)
+        assert client.online(5)
+        client.report_event("policy_violation", "low", "t")
+    assert "wait for itself" in heard[0]
+
+
+def test_a_close_that_is_interrupted_releases_the_spool(tmp_path: Path) -> None:
+    server = DeafServer()
+    client = client_at(tmp_path, server)
+    client.report_event("policy_violation", "low", "t")
+    assert server.asked.wait(5)
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            client.close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    spool = Spool(tmp_path, box())
+    assert spool.census.waiting == 1
+    spool.close()
+
+
+def test_a_session_whose_client_was_closed_does_not_hide_its_own_error(tmp_path: Path) -> None:
+    client = client_at(tmp_path, FakeServer())
+
+    def fail() -> None:
+        with client.report_session("s-1", "vpn_connection", **FACTS):
+            client.close()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -12,7 +12,10 @@ import pytest
 
 from tests.viworks.spools import box, edit, event, ids, opened
 from viworks import SpoolFailed, SpoolFull, SpoolInUse
+from viworks.keys import DataBox
 from viworks.spool import Record, Spool, SpoolDesk
+from viworks.spool import census as counting
+from viworks.spool.census import Row
 from viworks.spool.database import FILE, REFUSED
 
 _WRITER = """
@@ -92,6 +95,19 @@ def test_the_oldest_of_the_least_grave_make_room_and_are_counted(tmp_path: Path)
     again.close()
 
 
+def test_what_comes_again_is_not_counted_as_lost_where_there_is_no_room(tmp_path: Path) -> None:
+    spool = opened(tmp_path, records=1)
+    spool.append([event(1, "critical"), event(2, "low")])
+    for _ in range(3):
+        assert not spool.offer(event(3))
+        assert not spool.report_losses(spool.census.losses, event(4))
+    assert spool.census.losses == {"dropped:low": 1}
+    spool.settle([1], {}, {})
+    assert spool.offer(event(3))
+    assert ids(spool) == ["e-3"]
+    spool.close()
+
+
 def test_the_bytes_are_bounded_and_the_file_with_them(tmp_path: Path) -> None:
     spool = opened(tmp_path, bytes=100_000)
     for number in range(0, 2_000, 50):
@@ -121,6 +137,7 @@ def test_nothing_on_the_disk_can_be_read(tmp_path: Path) -> None:
         ("UPDATE records SET box = substr(box, 1, 20) WHERE seq = 2", ["e-1", "e-3"], "1 records"),
         ("UPDATE records SET rank = 0 WHERE seq = 2", ["e-1", "e-3"], "1 records"),
         ("UPDATE records SET rank = 77 WHERE seq = 2", ["e-1", "e-3"], "1 records"),
+        ("UPDATE records SET aside = x'30' WHERE seq = 2", ["e-1", "e-3"], "1 records"),
         ("UPDATE records SET aside = 1 WHERE seq = 2", ["e-1", "e-3"], "1 records"),
         ("UPDATE records SET box = 'text' WHERE seq = 2", ["e-1", "e-3"], "1 records"),
         ("UPDATE records SET seq = 9 - seq WHERE seq > 1", ["e-1"], "2 records"),
@@ -147,6 +164,33 @@ def test_what_was_changed_is_found_and_the_rest_goes_on(tmp_path: Path, change: 
     third = opened(tmp_path)
     assert (ids(third), third.findings) == ([*left, "e-4"], ())
     third.close()
+
+
+def test_what_is_as_it_was_written_is_opened_without_being_decrypted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path)
+    spool.append([event(number) for number in range(50)])
+    spool.settle([1], {}, {2: "bad"})
+    spool.close()
+    decrypted: list[bytes] = []
+    decrypt = DataBox.decrypt
+    monkeypatch.setattr(
+        DataBox, "decrypt", lambda box, record, place=b"": decrypted.append(place) or decrypt(box, record, place)
+    )
+    again = opened(tmp_path)
+    assert decrypted == [b"state\ncensus"]
+    assert (again.census.waiting, again.census.aside, again.findings) == (48, 1, ())
+    assert len(ids(again)) == 48
+    again.close()
+
+
+def test_values_of_other_types_that_read_alike_are_no_rows_of_ours() -> None:
+    written = Row(1, 2, 0, b"12\n" + bytes(40))
+    census = counting.with_row(counting.fresh(), written)
+    assert counting.of_rows(census, [written]) == census
+    for changed in (written._replace(rank="2"), written._replace(aside="0\n12", box=bytes(40))):  # type: ignore[arg-type]
+        assert counting.of_rows(census, [changed]) is None
 
 
 def test_a_record_that_was_removed_cannot_be_brought_back(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -71,6 +71,24 @@ def without_row(census: Census, row: Row) -> Census:
     return _changed(census, row, -1)
 
 
+def of_rows(census: Census, rows: Iterable[Row]) -> Census | None:
+    """The same with the counts of these rows; None where one is not of the types that are written.
+
+    Values of other types may read the same in what is hashed and be something else to SQLite.
+    """
+    keyed, waiting, size, aside, tally = _keyed(census), 0, 0, 0, 0
+    for row in rows:
+        if not (type(row.rank) is type(row.aside) is int and type(row.box) is bytes):
+            return None
+        tally += _hash(keyed, row)
+        if row.aside:
+            aside += 1
+        else:
+            waiting += 1
+            size += len(row.box)
+    return replace(census, waiting=waiting, size=size, aside=aside, tally=f"{tally % _MODULUS:x}")
+
+
 def with_loss(census: Census, loss: Loss, why: str, count: int = 1) -> Census:
     """Records were lost, which is to be reported; reasons beyond the 32nd are counted as one."""
     name = f"{loss}:{why}"
@@ -86,8 +104,17 @@ def without_losses(census: Census, reported: Mapping[str, int]) -> Census:
 
 
 def _changed(census: Census, row: Row, sign: int) -> Census:
-    digest = hashlib.blake2b(row.place + b"\n" + row.box, key=census.key, digest_size=32).digest()
-    tally = (int(census.tally, 16) + sign * int.from_bytes(digest, "big")) % _MODULUS
+    tally = (int(census.tally, 16) + sign * _hash(_keyed(census), row)) % _MODULUS
     if row.aside:
         return replace(census, aside=census.aside + sign, tally=f"{tally:x}")
     return replace(census, waiting=census.waiting + sign, size=census.size + sign * len(row.box), tally=f"{tally:x}")
+
+
+def _keyed(census: Census) -> hashlib.blake2b:
+    return hashlib.blake2b(key=census.key, digest_size=32)
+
+
+def _hash(keyed: hashlib.blake2b, row: Row) -> int:
+    hashing = keyed.copy()
+    hashing.update(row.place + b"\n" + row.box)
+    return int.from_bytes(hashing.digest(), "big")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from viworks.errors import SpoolFailed
@@ -81,18 +81,21 @@ class Database:
     def oldest_aside(self) -> Row | None:
         return self._one("SELECT seq, rank, aside, box FROM records WHERE aside = ? ORDER BY seq LIMIT 1", 1)
 
-    def waiting(self, urgent: int) -> Iterator[Row]:
-        """Those that wait: from the rank ``urgent`` on first, then the others, each in the order of their places."""
-        sql = "SELECT seq, rank, aside, box FROM records WHERE aside = 0 ORDER BY rank >= ? DESC, seq"
+    def waiting(self, urgent: int, without: Collection[int]) -> Iterator[Row]:
+        """Those that wait: from the rank ``urgent`` on first, then the others, each in the order of their places.
+
+        The index alone says which; what is in them is read as far as the caller goes.
+        """
+        sql = "SELECT seq FROM records WHERE aside = 0 ORDER BY rank >= ? DESC, seq"
         with reported():
-            for found in self._connection.execute(sql, (urgent,)):
-                yield Row(*found)
+            for (seq,) in self._connection.execute(sql, (urgent,)):
+                if seq not in without and (row := self.row(seq)) is not None:
+                    yield row
 
     def rows(self) -> Iterator[Row]:
         """All rows."""
         with reported():
-            for found in self._connection.execute("SELECT seq, rank, aside, box FROM records ORDER BY seq"):
-                yield Row(*found)
+            yield from map(Row._make, self._connection.execute("SELECT seq, rank, aside, box FROM records ORDER BY seq"))
 
     def value(self, name: str) -> bytes | None:
         with reported():

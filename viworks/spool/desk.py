@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from viworks.errors import SpoolFull
+from viworks.errors import SpoolFailed, SpoolFull
 from viworks.spool.record import Record
 from viworks.spool.store import Spool
 
@@ -23,9 +23,12 @@ class SpoolDesk:
         self._thread = ThreadPoolExecutor(1, "viworks-spool")
         self._waiting: list[tuple[Record, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def run(self, call: Callable[[], T]) -> T:
-        """The result of a call in the spool's thread."""
+        """The result of a call in the spool's thread. Raises SpoolFailed once it is closed."""
+        if self._closed:
+            raise SpoolFailed("the spool is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def append(self, record: Record) -> None:
@@ -43,10 +46,16 @@ class SpoolDesk:
 
     async def close(self) -> None:
         """Write what waits, and let another process open the spool."""
-        if self._writer is not None:
-            await self._writer
-        await self.run(self.spool.close)
-        self._thread.shutdown()
+        try:
+            if self._writer is not None:
+                await asyncio.shield(self._writer)
+        finally:
+            closing = asyncio.get_running_loop().run_in_executor(self._thread, self.spool.close)
+            self._closed = True
+            try:
+                await asyncio.shield(closing)  # also of a caller who does not wait for it
+            finally:
+                self._thread.shutdown()
 
     async def _write(self) -> None:
         while self._waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ class Spool:
     """A client's spool. Not for two threads at once: see ``SpoolDesk``.
 
     Attributes:
-        findings: what was found changed in the file when it was opened.
+        findings: what was found changed in the file, when it was opened and since.
     """
 
     def __init__(self, directory: str | Path, box: DataBox, bounds: Bounds | None = None) -> None:
@@ -43,6 +44,7 @@ class Spool:
         """
         self._bounds = bounds or Bounds()
         self._box = box
+        self._finding = threading.Lock()
         directory, mended = Path(directory), list[str]()
         private_directory(directory, mended)
         self._ownership = Ownership(directory)
@@ -58,6 +60,12 @@ class Spool:
         """What is in it."""
         return self._census
 
+    def taken_findings(self) -> tuple[str, ...]:
+        """The findings, which then are the caller's; also from another thread than that of the other calls."""
+        with self._finding:
+            taken, self.findings = self.findings, ()
+        return taken
+
     def append(self, records: Sequence[Record]) -> list[int | None]:
         """Accept records: their places, once they are on the disk. None for one for which nothing less grave makes room.
 
@@ -72,9 +80,7 @@ class Spool:
         found: list[Spooled] = []
         spoilt: list[int] = []
         size = 0
-        for row in self._database.waiting(URGENT):
-            if row.seq in without:
-                continue
+        for row in self._database.waiting(URGENT, without):
             size += len(row.box)
             if found and size > most_bytes:
                 break
@@ -111,10 +117,15 @@ class Spool:
                 change.lose("refused", why)
                 change.set_aside(seq)
 
+    def offer(self, record: Record) -> bool:
+        """Accept a record that the caller keeps where there is no room for it; whether there was. Raises SpoolFailed."""
+        with self._changes() as change:
+            return change.offer(record) is not None
+
     def report_losses(self, reported: Mapping[str, int], record: Record) -> bool:
         """Exchange the count of losses for a record that tells of them; False where there was no room for it."""
         with self._changes() as change:
-            if change.append(record) is None:
+            if change.offer(record) is None:
                 return False
             change.census = counting.without_losses(change.census, reported)
             return True
@@ -146,7 +157,8 @@ class Spool:
         with self._changes() as change:
             for seq in spoilt:
                 change.remove(seq)
-        self.findings += (f"{len(spoilt)} records of the spool were changed while it was open",)
+        with self._finding:
+            self.findings += (f"{len(spoilt)} records of the spool were changed while it was open",)
 
     @contextmanager
     def _changes(self) -> Iterator[_Change]:
@@ -168,9 +180,15 @@ class _Change:
         self._database = spool._database
 
     def append(self, record: Record) -> int | None:
+        place = self.offer(record)
+        if place is None:
+            self.lose("dropped", record.rank.name.lower())
+        return place
+
+    def offer(self, record: Record) -> int | None:
+        """The same of one that comes again where there is no room: it is not lost."""
         row = self._row(self.census.next_seq, record, record.rank, 0)
         if not self._make_room(record.rank, len(row.box)):
-            self.lose("dropped", record.rank.name.lower())
             return None
         self.census = counting.with_next_place(self.census)
         self._put(row)
