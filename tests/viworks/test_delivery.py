@@ -169,6 +169,7 @@ async def test_a_server_that_cannot_be_reached_makes_batches_no_smaller(tmp_path
     server, clock = FakeServer(), Clock()
     async with client_at(tmp_path, server, clock) as client:
         delivery = await _filled(client, server)
+        delivery._pace = Pace(8)
         server.unreachable = Unreachable("no connection")
         for _ in range(4):
             await delivery.step()
