@@ -41,7 +41,12 @@ class Choices:
 
 
 class Machinery:
-    """One client's parts. ``away`` says whether the server did not answer the last time."""
+    """One client's parts.
+
+    Attributes:
+        away: whether the server did not answer the last time.
+        circuit: the breaker of all its requests; it follows the heartbeat interval in force.
+    """
 
     def __init__(
         self,
