@@ -50,7 +50,7 @@ class Beats:
             permit, wait_ms = client.trouble.admit(self._now_ms())
             if permit is None:
                 self._simulation.tally.notes["held back by the breaker"] += 1
-                self._wait(client, self._missed(client.trouble, client, wait_ms))
+                self._wait(client, client.trouble.beat_held_back(self._simulation.chance.random(), wait_ms))
                 return
         self._simulation.send(self._request(client), Exchange(client, HEARTBEAT, due_ms, again=again, permit=permit))
 
@@ -80,14 +80,11 @@ class Beats:
         client, chance = exchange.client, self._simulation.chance
         if self.renew is not None and answer.status == 401 and answer.problem() == KEY_REFUSED:
             self.renew(client)
-        trouble = client.trouble = client.trouble or Trouble()
+        trouble = client.trouble = client.trouble or Trouble.of(client.interval_ms)
         asked_ms = answer.retry_after_ms(self._simulation.clock.wall_ms()) if answer.status else None
         outcome = outcome_of(answer.status) if answer.status else Outcome.FAILURE
         trouble.settle(exchange.permit or Permit(0), outcome, self._now_ms(), chance.random(), asked_ms)
-        self._wait(client, self._missed(trouble, client, asked_ms))
-
-    def _missed(self, trouble: Trouble, client: SimulatedClient, asked_ms: int | None) -> int:
-        return trouble.beat_missed(client.interval_ms, self._simulation.chance.random(), asked_ms)
+        self._wait(client, trouble.beat_missed(chance.random(), asked_ms))
 
     def _request(self, client: SimulatedClient) -> bytes:
         return requests.heartbeat(client, self._simulation.clock.wall_ms())

@@ -61,7 +61,7 @@ class Deliveries:
         if trouble is not None:
             permit, wait_ms = trouble.admit(self._now_ms())
             if permit is None:
-                self._again(client, trouble.batch_failed(self._simulation.chance.random(), wait_ms))
+                self._again(client, trouble.batch_held_back(self._simulation.chance.random(), wait_ms))
                 return
             lines = trouble.pace.lines
         messages = list(islice(client.spool or (), lines))
@@ -72,15 +72,15 @@ class Deliveries:
     def _batch_answered(self, exchange: Exchange, answer: Answer) -> None:
         client, random = exchange.client, self._simulation.chance.random
         if client.trouble is None and answer.status != 200:
-            client.trouble = Trouble()
+            client.trouble = Trouble.of(client.interval_ms)
         asked_ms = answer.retry_after_ms(self._simulation.clock.wall_ms()) if answer.status else None
         self._settle(exchange, answer, asked_ms)
         if answer.status != 200:
-            trouble = client.trouble or Trouble()
-            self._again(client, trouble.batch_failed(random(), asked_ms))
+            trouble = client.trouble or Trouble.of(client.interval_ms)
+            self._again(client, trouble.batch_failed(random(), asked_ms, broken=answer.broken))
             return
         later, some = self._sort(exchange, answer)
-        client.trouble = trouble = client.trouble or Trouble()
+        client.trouble = trouble = client.trouble or Trouble.of(client.interval_ms)
         if later:
             self._again(client, trouble.batch_put_off(random(), some, asked_ms))
             return

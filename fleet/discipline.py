@@ -6,13 +6,14 @@ its heartbeats (``viworks.beating``) and the pace at which it delivers what it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from viworks import breaker as circuit
+from viworks import delivery
 from viworks.backoff import BackoffPolicy
-from viworks.beating import JITTER, Beat, beaten, missed
-from viworks.breaker import Breaker, BreakerPolicy, BreakerState, Outcome, Permit
+from viworks.beating import JITTER, Beat, beaten, held_back, missed
+from viworks.breaker import Breaker, BreakerPolicy, BreakerState, Outcome, Permit, within
 from viworks.delivery import MOST_LINES, Pace, quickened, slowed
 
 __all__ = ["JITTER", "MOST_LINES", "STUBBORN_RETRY_MS", "Discipline", "Trouble", "beaten"]
@@ -31,11 +32,17 @@ class Discipline(StrEnum):
 
 @dataclass(slots=True)
 class Trouble:
-    """A client of which something failed lately. One of which nothing did needs none of this."""
+    """A client of which something failed lately. One of which nothing did needs none of this. It beats in ``interval_s``."""
 
+    interval_s: int
     breaker: Breaker = field(default_factory=Breaker)
     beat: Beat = field(default_factory=Beat)
     pace: Pace = field(default_factory=Pace)
+
+    @classmethod
+    def of(cls, interval_ms: int) -> Trouble:
+        """The first of a client that beats in this interval; the library's counts in whole seconds."""
+        return cls(max(1, interval_ms // 1000))
 
     @property
     def over(self) -> bool:
@@ -45,27 +52,35 @@ class Trouble:
 
     def admit(self, now_ms: int) -> tuple[Permit | None, int]:
         """Leave to send now, or None and for how long there will be none (ms)."""
-        self.breaker, permit = circuit.admit(BREAKER, self.breaker, now_ms)
+        self.breaker, permit = circuit.admit(self._policy, self.breaker, now_ms)
         return permit, 0 if permit else circuit.wait_ms(self.breaker, now_ms)
 
     def settle(self, permit: Permit, outcome: Outcome, now_ms: int, fraction: float, asked_ms: int | None = None) -> None:
         """What a request that had leave says of the server."""
         at_least_ms = min(asked_ms or 0, _MOST_ASKED_MS)
-        self.breaker = circuit.settle(BREAKER, self.breaker, permit, outcome, now_ms, fraction, at_least_ms)
+        self.breaker = circuit.settle(self._policy, self.breaker, permit, outcome, now_ms, fraction, at_least_ms)
 
-    def beat_missed(self, interval_ms: int, fraction: float, asked_ms: int | None = None) -> int:
-        """A heartbeat was not accepted, or had no leave: the wait before the next (ms)."""
-        self.beat, wait_ms = missed(self.beat, max(1, interval_ms // 1000), fraction, asked_ms)
+    def beat_missed(self, fraction: float, asked_ms: int | None = None) -> int:
+        """A heartbeat was not accepted: the wait before the next (ms)."""
+        self.beat, wait_ms = missed(self.beat, self.interval_s, fraction, asked_ms)
         return wait_ms
+
+    def beat_held_back(self, fraction: float, open_ms: int) -> int:
+        """A heartbeat had no leave: the wait before it is tried again (ms)."""
+        return held_back(self.interval_s, fraction, open_ms)
 
     def beat_accepted(self) -> None:
         """A heartbeat was accepted."""
         self.beat = Beat()
 
-    def batch_failed(self, fraction: float, asked_ms: int | None = None) -> int:
-        """A batch did not get through, or had no leave: the wait before the next (ms)."""
-        self.pace, wait_ms = slowed(self.pace, fraction, asked_ms)
+    def batch_failed(self, fraction: float, asked_ms: int | None = None, *, broken: bool) -> int:
+        """A batch did not get through, and the server may have broken on it: the wait before the next (ms)."""
+        self.pace, wait_ms = slowed(self.pace, fraction, asked_ms, broken=broken)
         return wait_ms
+
+    def batch_held_back(self, fraction: float, open_ms: int) -> int:
+        """A batch had no leave: the wait before it is tried again (ms)."""
+        return delivery.held_back(self.interval_s, fraction, open_ms)
 
     def batch_accepted(self) -> None:
         """A batch got through."""
@@ -73,7 +88,10 @@ class Trouble:
 
     def batch_put_off(self, fraction: float, some: bool, asked_ms: int | None = None) -> int:
         """Some lines, or none, of a batch were taken, and others are to come again: the wait before that (ms)."""
-        lines = self.pace.lines
-        wait_ms = self.batch_failed(fraction, asked_ms)
-        self.pace = Pace(lines) if some else replace(self.pace, lines=lines)
+        pace, wait_ms = slowed(self.pace, fraction, asked_ms)
+        self.pace = Pace(pace.lines) if some else pace
         return wait_ms
+
+    @property
+    def _policy(self) -> BreakerPolicy:
+        return within(BREAKER, self.interval_s)

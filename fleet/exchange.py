@@ -12,6 +12,7 @@ import msgspec
 from fleet.client import SimulatedClient
 from viworks.backoff import retry_after_ms
 from viworks.breaker import Permit
+from viworks.delivery import may_have_broken
 
 _TYPE_PREFIX = "urn:viworks:problem:"
 _HEADER = re.compile(rb"\r\n([A-Za-z0-9-]{1,64}):[ \t]*([^\r\n]{0,1024})")
@@ -40,11 +41,17 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; ``head`` and ``body`` as they came."""
+    """An HTTP answer; ``head`` and ``body`` as they came. ``sent``: whether the server may have seen the request."""
 
     status: int
     head: bytes
     body: bytes
+    sent: bool = True
+
+    @property
+    def broken(self) -> bool:
+        """Whether the server may have broken on the request."""
+        return may_have_broken(self.status) if self.status else self.sent
 
     def headers(self) -> Mapping[str, str]:
         """By names in lower case."""
@@ -67,3 +74,5 @@ class Answer:
 
 NO_ANSWER = Answer(0, b"", b"")
 """What comes of a request to which no answer came."""
+NOT_SENT = Answer(0, b"", b"", sent=False)
+"""The same where no connection could be had."""

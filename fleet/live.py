@@ -35,7 +35,7 @@ class Settings:
         seed: of all chance in the run.
     """
 
-    interval_ms: int = 30_000
+    interval_ms: int = 0
     connections: int = SHARED
     discipline: Discipline = Discipline.LIBRARY
     seed: str = "fleet"

@@ -11,7 +11,7 @@ from functools import partial
 
 from fleet.client import SimulatedClient
 from fleet.connection import Answered, Connection
-from fleet.exchange import NO_ANSWER, Exchange
+from fleet.exchange import NOT_SENT, Exchange
 
 Contexts = Callable[[SimulatedClient], ssl.SSLContext]
 _CONNECT_S = 10.0
@@ -77,7 +77,7 @@ class Lane:
             connection.close()
         await asyncio.sleep(0)
         for _, exchange in waiting:
-            self._tell(exchange, NO_ANSWER)
+            self._tell(exchange, NOT_SENT)
 
     def _open_more(self) -> None:
         while self._opening < len(self._queue) and len(self._open) + self._opening < self._limit:
@@ -124,7 +124,7 @@ class Lane:
     def _fail_one(self) -> None:
         """A server that cannot be reached costs each who waits an attempt of its own, as it would cost real clients."""
         if self._queue:
-            self._tell(self._queue.popleft()[1], NO_ANSWER)
+            self._tell(self._queue.popleft()[1], NOT_SENT)
         self._open_more()
 
 

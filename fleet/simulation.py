@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from fleet.client import SimulatedClient
 from fleet.discipline import Discipline
-from fleet.exchange import NO_ANSWER, Answer, Exchange
+from fleet.exchange import NO_ANSWER, NOT_SENT, Answer, Exchange
 from fleet.tally import Tally
 from fleet.wheel import TimingWheel
 
@@ -74,7 +74,7 @@ class Simulation:
         """Take a request to the server; without a network it has no answer, and nobody hears of it."""
         if exchange.client.cut:
             self.tally.notes["attempts without a network"] += 1
-            self._dispatch(exchange, NO_ANSWER)
+            self._dispatch(exchange, NOT_SENT)
             return
         self.tally.count_sent(exchange, self.clock.monotonic_ms())
         self._send(request, exchange)

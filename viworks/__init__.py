@@ -21,6 +21,7 @@ from viworks.blocking import BlockingClient, BlockingSession
 from viworks.client import Client
 from viworks.drafts import Device, Metrics
 from viworks.errors import (
+    AnswerLost,
     AnswerNotTrusted,
     CertificateRefused,
     CircuitOpen,
@@ -49,6 +50,7 @@ from viworks.timing import Timing
 from viworks.transport import HttpTransport, Pins, Response, RetryPolicy, TlsSettings, Transport
 
 __all__ = [
+    "AnswerLost",
     "AnswerNotTrusted",
     "BlockingClient",
     "BlockingSession",

@@ -31,6 +31,15 @@ def missed(beat: Beat, interval_s: int, fraction: float, asked_ms: int | None = 
     return Beat(backoff), wait_ms
 
 
+def held_back(interval_s: int, fraction: float, open_ms: int) -> int:
+    """The breaker let no heartbeat go, and will in ``open_ms``: the wait before it is tried again. No failure.
+
+    A random part of exactly one interval more: whenever the breakers of a fleet let go, its heartbeats then come as evenly
+    as they do without an outage.
+    """
+    return open_ms + int(1000 * interval_s * fraction)
+
+
 @dataclass(frozen=True, slots=True)
 class Chore:
     """Something to be done once it is due, such as a rotation: not again for a while where it failed."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 _MOST_DOUBLINGS = 30
+_INTERVALS_OPEN = 1.5
+_PROBE_UNDER_WAY_MS = 1_000
 # RFC 9110, 15.6: these two say that the request is at fault, not that the server is ill.
 _REQUESTS_FAULT = frozenset({501, 505})
 _TOO_MANY_REQUESTS = 429
@@ -77,6 +79,15 @@ class Permit:
     lease_ms: int = 0
 
 
+def within(policy: BreakerPolicy, interval_s: int) -> BreakerPolicy:
+    """The policy for a client that beats in this interval: it waits for no longer than one and a half of them.
+
+    A server that is back then hears of it within two and a half (``beating.held_back``); three make a client offline.
+    """
+    most_ms = int(_INTERVALS_OPEN * 1000 * interval_s)
+    return replace(policy, open_ms=min(policy.open_ms, most_ms), max_open_ms=min(policy.max_open_ms, most_ms))
+
+
 def outcome_of(status: int) -> Outcome:
     """What an HTTP status says: 5xx is a failure, 429 neither, any other answer a success, refusals too."""
     if status == _TOO_MANY_REQUESTS:
@@ -131,10 +142,13 @@ def settle(
 
 
 def wait_ms(breaker: Breaker, now_ms: int) -> int:
-    """How long until ``admit`` may say yes; 0 where it may now. Half-open with all probes out: until the next place."""
+    """How long until ``admit`` may say yes; 0 where it may now.
+
+    Half-open with all probes out: a while in which one of them most likely ends, or its place is free again.
+    """
     if breaker.state is BreakerState.OPEN:
         return max(0, breaker.until_ms - now_ms)
-    return max(0, min(breaker.leases, default=now_ms) - now_ms)
+    return max(0, min(min(breaker.leases, default=now_ms) - now_ms, _PROBE_UNDER_WAY_MS))
 
 
 def _succeeded(policy: BreakerPolicy, breaker: Breaker) -> Breaker:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from viworks import answers
 from viworks.backoff import Backoff, BackoffPolicy, failed, retry_after_ms
-from viworks.errors import CircuitOpen, ClientError, Refused, SpoolError
+from viworks.errors import AnswerLost, CircuitOpen, ClientError, Refused, SpoolError
 from viworks.protection import Protection
 from viworks.server_link import ServerLink
 from viworks.spool import SpoolDesk, Spooled
@@ -20,7 +20,9 @@ MOST_LINES, MOST_BYTES = 500, 1024 * 1024
 FIRST_LINES = 16
 """Of the first batch: a process that never lives long enough for a large one gets something done all the same."""
 ASK_EVERY_MS = 60_000
+_SERVER_ERRORS, _CONTENT_TOO_LARGE = 500, 413
 WAITS = BackoffPolicy(base_ms=500, cap_ms=60_000)
+_SPREAD_INTERVALS, _MOST_SPREAD_MS = 2, 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,29 @@ class Pace:
     backoff: Backoff = field(default_factory=Backoff)
 
 
-def slowed(pace: Pace, fraction: float, asked_ms: int | None = None) -> tuple[Pace, int]:
-    """A batch did not get through: half as many next time, so that one that breaks the server is found; and the wait."""
+def may_have_broken(status: int) -> bool:
+    """Whether an answer leaves open that it was the batch on which the server broke, or that it was too long."""
+    return status >= _SERVER_ERRORS or status == _CONTENT_TOO_LARGE
+
+
+def slowed(pace: Pace, fraction: float, asked_ms: int | None = None, *, broken: bool = False) -> tuple[Pace, int]:
+    """A batch did not get through: the wait before the next.
+
+    Args:
+        broken: the server may have broken on it (``may_have_broken``, or it was sent and the answer was lost): half as many
+            next time, so that a record that breaks the server is found. A server that was not reached says nothing of it.
+    """
     backoff, wait_ms = failed(WAITS, pace.backoff, fraction, asked_ms)
-    return Pace(max(1, pace.lines // 2), backoff), wait_ms
+    return Pace(max(1, pace.lines // 2) if broken else pace.lines, backoff), wait_ms
+
+
+def held_back(interval_s: int, fraction: float, open_ms: int) -> int:
+    """The breaker let no batch go, and will in ``open_ms``: the wait before the next. No failure.
+
+    A random part of two heartbeat intervals more: a fleet of which everybody has something to deliver adds no more requests
+    than half of its heartbeats.
+    """
+    return open_ms + int(min(_SPREAD_INTERVALS * 1000 * interval_s, _MOST_SPREAD_MS) * fraction)
 
 
 def quickened(pace: Pace) -> Pace:
@@ -57,6 +78,7 @@ class Delivery:
         timing: Timing,
         protection: Callable[[], Protection],
         registration: Callable[[], Awaitable[object]],
+        interval_s: Callable[[], int],
     ) -> None:
         self.failure: ClientError | None = None
         self.rest_until_ms = 0
@@ -65,6 +87,7 @@ class Delivery:
         self._timing = timing
         self._protection = protection
         self._registration = registration
+        self._interval_s = interval_s
         self._pace = Pace(FIRST_LINES)
         self._tries: dict[int, int] = {}
         self._behind: set[int] = set()
@@ -181,14 +204,16 @@ class Delivery:
 
     async def _failed(self, error: ClientError, batch: list[Spooled]) -> int:
         self.failure = error
-        asked_ms: int | None = None
+        fraction = self._timing.fraction()
         if isinstance(error, CircuitOpen):
-            asked_ms = int(error.retry_after_s * 1000)
-        elif isinstance(error, Refused):
+            return held_back(self._interval_s(), fraction, int(error.retry_after_s * 1000))
+        asked_ms, broken = None, isinstance(error, AnswerLost)
+        if isinstance(error, Refused):
             asked_ms = None if error.retry_after_s is None else int(error.retry_after_s * 1000)
+            broken = may_have_broken(error.status)
             await self._suspect(error, batch)
         self._rest(asked_ms)
-        self._pace, wait_ms = slowed(self._pace, self._timing.fraction(), asked_ms)
+        self._pace, wait_ms = slowed(self._pace, fraction, asked_ms, broken=broken)
         return wait_ms
 
     def _rest(self, asked_ms: int | None) -> None:

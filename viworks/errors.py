@@ -18,6 +18,7 @@ ClientError
 ├── Forked               a client was used in another process than the one that made it
 ├── Unreachable          no answer came; the same call may succeed later
 │   ├── CircuitOpen          nothing was sent: the last calls failed, and the next may go after ``retry_after_s``
+│   ├── AnswerLost           the request was sent, and the connection ended or the time was up before its answer had come
 │   ├── NameNotResolved      no address of the server's name could be found
 │   │   └── NoSuchName           its name service says that there is none
 │   └── CertificateRefused   nothing was sent: the server's certificate is not of the deployment, for its name and in force
@@ -114,6 +115,10 @@ class CircuitOpen(Unreachable):
     def __init__(self, retry_after_s: float) -> None:
         super().__init__("the server has not answered for a while, so it is not asked now")
         self.retry_after_s = retry_after_s
+
+
+class AnswerLost(Unreachable):
+    """The request was sent, and no answer came: the server may have dealt with it, or have broken on it."""
 
 
 class NameNotResolved(Unreachable):

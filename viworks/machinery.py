@@ -11,6 +11,7 @@ from typing import TypeVar
 from schemas.messages import ClientConfig, HeartbeatAccepted, PolicySet, RegistrationAnswer
 from schemas.sealing import SealingKey
 from viworks import answers, local_mode
+from viworks.breaker import within
 from viworks.delivery import Delivery
 from viworks.drafts import Draft, Installation
 from viworks.errors import ClientError, Refused, Unreachable
@@ -25,7 +26,7 @@ from viworks.spool import Kind, Spool, SpoolDesk
 from viworks.standing import Standing
 from viworks.tasks import say_if_failed
 from viworks.timing import Timing
-from viworks.transport import RetryingTransport, RetryPolicy, Transport
+from viworks.transport import Circuit, RetryingTransport, RetryPolicy, Transport
 
 T = TypeVar("T")
 
@@ -41,7 +42,12 @@ class Choices:
 
 
 class Machinery:
-    """One client's parts. ``away`` says whether the server did not answer the last time."""
+    """One client's parts.
+
+    Attributes:
+        away: whether the server did not answer the last time.
+        circuit: the breaker of all its requests; it follows the heartbeat interval in force.
+    """
 
     def __init__(
         self,
@@ -58,11 +64,10 @@ class Machinery:
         self.timing = timing
         self._keys = keys
         self._skew_noted = False
-        sender = RetryingTransport(
-            transport, choices.retries or RetryPolicy(attempts=1), timing=timing, on_failure=self._on_failure
-        )
+        retries = choices.retries or RetryPolicy(attempts=1)
+        self.circuit = Circuit(lambda: within(retries.breaker, self.standing.policy.interval_s), timing)
         self.link = ServerLink(
-            sender,
+            RetryingTransport(transport, retries, timing=timing, on_failure=self._on_failure, circuit=self.circuit),
             keys,
             installation,
             timing,
@@ -232,7 +237,10 @@ class Machinery:
                     await self.desk.close()
 
     def _delivery_from(self, desk: SpoolDesk) -> Delivery:
-        return Delivery(desk, self.link, self.timing, lambda: self.standing.protection, self.registration)
+        standing = self.standing
+        return Delivery(
+            desk, self.link, self.timing, lambda: standing.protection, self.registration, lambda: standing.policy.interval_s
+        )
 
     async def _settle_rotation(self) -> None:
         if self._keys.pending_identity is not None:

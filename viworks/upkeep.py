@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from viworks import policy
-from viworks.beating import Beat, Chore, beaten, may_try, missed
+from viworks.beating import Beat, Chore, beaten, held_back, may_try, missed
 from viworks.errors import CircuitOpen, ClientError, Refused
 from viworks.findings import Finding, FindingKind
 from viworks.server_clock import ClockWatch, jump_ms
@@ -93,10 +93,12 @@ class Upkeep:
         return wait_ms
 
     def _missed(self, error: ClientError) -> int:
-        asked_s = error.retry_after_s if isinstance(error, Refused | CircuitOpen) else None
+        interval_s, fraction = self._standing.policy.interval_s, self._timing.fraction()
+        if isinstance(error, CircuitOpen):
+            return held_back(interval_s, fraction, int(error.retry_after_s * 1000))
+        asked_s = error.retry_after_s if isinstance(error, Refused) else None
         asked_ms = None if asked_s is None else int(asked_s * 1000)
-        interval_s = self._standing.policy.interval_s
-        self._beat, wait_ms = missed(self._beat, interval_s, self._timing.fraction(), asked_ms)
+        self._beat, wait_ms = missed(self._beat, interval_s, fraction, asked_ms)
         return wait_ms
 
     async def _chore(self, name: str) -> None:

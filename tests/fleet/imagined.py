@@ -13,7 +13,7 @@ from fleet.beats import Beats
 from fleet.client import SimulatedClient, make_clients
 from fleet.deliveries import Deliveries
 from fleet.discipline import Discipline
-from fleet.exchange import NO_ANSWER, Answer, Exchange
+from fleet.exchange import NOT_SENT, Answer, Exchange
 from fleet.simulation import Clock, Simulation
 
 EPOCH_MS = 1_700_000_000_000
@@ -86,7 +86,7 @@ def taking(exchange: Exchange) -> Answer:
 
 def away(_: Exchange) -> Answer:
     """It is not there."""
-    return NO_ANSWER
+    return NOT_SENT
 
 
 def refusing(status: int, problem: str, retry_after_s: int | None = None) -> Callable[[Exchange], Answer]:

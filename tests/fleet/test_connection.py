@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fleet.client import make_clients
-from fleet.exchange import NO_ANSWER, Answer, Exchange
+from fleet.exchange import NO_ANSWER, NOT_SENT, Answer, Exchange
 from fleet.pool import Pool, Target
 from tests.deadline import eventually
 
@@ -95,7 +95,7 @@ async def test_a_server_that_is_not_there() -> None:
     for number in range(3):
         pool.submit(REQUEST, exchange(number))
     await eventually(lambda: len(answers) == 3, 10)
-    assert set(answers) == {NO_ANSWER}
+    assert set(answers) == {NOT_SENT}
     await pool.close()
 
 

@@ -7,11 +7,14 @@ import random
 import pytest
 
 from fleet import requests
-from fleet.discipline import Discipline
+from fleet.discipline import Discipline, Trouble
+from fleet.exchange import NO_ANSWER, NOT_SENT, Answer
 from tests.fleet.imagined import EPOCH_MS, World, away, refusing, taking
 from viworks.breaker import BreakerState
+from viworks.delivery import Pace
 
 CLIENTS, INTERVAL_MS = 200, 30_000
+OFFLINE_AFTER = 3
 OUTAGE_S = 300.0
 
 
@@ -51,9 +54,37 @@ def test_with_the_librarys_discipline_all_arrives_once_and_nobody_storms(judge: 
     steady = CLIENTS / INTERVAL_MS * 1000 + 2
     returning = world.simulation.tally.rates(back_s)
     # Ten seconds, since with so few clients a single one is a matter of chance.
-    assert max(sum(returning[at : at + 10]) / 10 for at in range(len(returning) - 9)) <= 2.5 * steady
+    assert max(sum(returning[at : at + 10]) / 10 for at in range(len(returning) - 9)) <= 2 * steady
     heard = {exchange.client.client_id for at, _, exchange in world.requests if at / 1000 > back_s}
     assert len(heard) == CLIENTS
+
+
+def test_after_a_long_outage_nobody_is_silent_until_the_deadline() -> None:
+    world, back_s, _ = after_an_outage(Discipline.LIBRARY, outage_s=600.0)
+    first: dict[str, float] = {}
+    for at_ms, _, exchange in world.requests:
+        if at_ms > back_s * 1000 and exchange.kind == "heartbeat":
+            first.setdefault(exchange.client.client_id, at_ms - back_s * 1000)
+    assert len(first) == CLIENTS
+    assert max(first.values()) < OFFLINE_AFTER * INTERVAL_MS
+    assert all(client.trouble is None for client in world.clients)
+
+
+@pytest.mark.parametrize(("answer", "sizes"), [(NO_ANSWER, [4, 2]), (NOT_SENT, [4, 4])])
+def test_a_batch_is_halved_where_it_was_sent(answer: Answer, sizes: list[int]) -> None:
+    world = World(1)
+    client = world.clients[0]
+    client.trouble = Trouble.of(INTERVAL_MS)
+    client.trouble.pace = Pace(4)
+    world.judge = lambda _: answer
+    client.replaying = True
+    for number in range(8):
+        event = requests.event(client, f"e-{number}", "system_error", "low", EPOCH_MS, "192.0.2.0")
+        world.deliveries.submit(client, "events", event)
+    for _ in sizes:
+        world.deliveries._due(client, world.now_ms)
+        world.pass_time(10.0)
+    assert [len(exchange.payload) for _, _, exchange in world.requests[:2]] == sizes
 
 
 def test_without_it_there_is_a_storm() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from viworks.breaker import Breaker, BreakerPolicy, BreakerState, Outcome, Permit, admit, outcome_of, settle, wait_ms
+from viworks.breaker import Breaker, BreakerPolicy, BreakerState, Outcome, Permit, admit, outcome_of, settle, wait_ms, within
 
 POLICY = BreakerPolicy(
     failures_to_open=3, open_ms=1_000, max_open_ms=8_000, probes=2, successes_to_close=2, probe_lease_ms=500
@@ -73,6 +75,25 @@ def test_what_was_sent_before_it_opened_neither_closes_it_nor_holds_it_open() ->
     half_open, _ = admit(POLICY, opened, 500)
     for state in (opened, half_open):
         assert settle(POLICY, state, late, SUCCESS, 500, 0.0) == settle(POLICY, state, late, FAILURE, 500, 0.0) == state
+
+
+def test_while_a_probe_is_under_way_others_ask_again_soon() -> None:
+    lone = replace(POLICY, probes=1, probe_lease_ms=60_000)
+    half_open, probe = admit(lone, run(Breaker(), *[FAILURE] * 3), 500)
+    assert probe is not None
+    assert admit(lone, half_open, 501)[1] is None
+    assert wait_ms(half_open, 501) == 1_000
+    assert wait_ms(half_open, 60_000) == 500
+
+
+@pytest.mark.parametrize(("interval_s", "waits"), [(1, (1_500, 1_500)), (15, (5_000, 22_500)), (30, (5_000, 45_000))])
+def test_its_waits_follow_the_heartbeats_interval(interval_s: int, waits: tuple[int, int]) -> None:
+    policy = within(BreakerPolicy(), interval_s)
+    assert (policy.open_ms, policy.max_open_ms) == waits
+
+
+def test_a_long_interval_makes_no_wait_longer_than_was_chosen() -> None:
+    assert within(BreakerPolicy(), 300) == BreakerPolicy()
 
 
 class Machine(RuleBasedStateMachine):

@@ -12,7 +12,10 @@ from schemas.sealing import Place, open_envelope
 from tests.deadline import eventually
 from tests.viworks.fake_server import FakeServer, problem
 from tests.viworks.spooled_clients import NOW_MS, Clock, client_at, store, told
-from viworks import Bounds, MessageInvalid, SpoolFull, Unreachable
+from viworks import AnswerLost, Bounds, Client, MessageInvalid, RetryPolicy, SpoolFull, Unreachable
+from viworks.backoff import Backoff
+from viworks.breaker import BreakerPolicy
+from viworks.delivery import MOST_LINES, Delivery, Pace, held_back, may_have_broken, slowed
 
 DAY_MS = 86_400_000
 
@@ -142,6 +145,73 @@ async def test_a_record_on_which_the_server_breaks_stops_no_other(tmp_path: Path
 
 class _Breaks(Exception):
     pass
+
+
+@pytest.mark.parametrize(
+    ("status", "broken"), [(500, True), (502, True), (413, True), (429, False), (401, False), (403, False)]
+)
+def test_what_a_batch_may_have_broken(status: int, broken: bool) -> None:
+    assert may_have_broken(status) is broken
+
+
+def test_a_batch_is_halved_only_where_the_server_may_have_broken_on_it() -> None:
+    assert slowed(Pace(40), 0.5, broken=True) == (Pace(20, Backoff(1)), 250)
+    assert slowed(Pace(40), 0.5) == (Pace(40, Backoff(1)), 250)
+
+
+@pytest.mark.parametrize(("interval_s", "longest_ms"), [(1, 2_000), (30, 60_000), (300, 600_000), (3_600, 600_000)])
+def test_what_the_breaker_held_back_is_spread_over_two_intervals(interval_s: int, longest_ms: int) -> None:
+    assert held_back(interval_s, 0.0, 4_000) == 4_000
+    assert held_back(interval_s, 0.5, 4_000) == 4_000 + longest_ms // 2
+
+
+async def test_a_server_that_cannot_be_reached_makes_batches_no_smaller(tmp_path: Path) -> None:
+    server, clock = FakeServer(), Clock()
+    async with client_at(tmp_path, server, clock) as client:
+        delivery = await _filled(client, server)
+        delivery._pace = Pace(8)
+        server.unreachable = Unreachable("no connection")
+        for _ in range(4):
+            await delivery.step()
+        server.unreachable = None
+        await eventually(client.flush, 5)
+    assert server.batches == [8]
+
+
+async def test_a_batch_whose_answer_was_lost_is_halved(tmp_path: Path) -> None:
+    server = FakeServer()
+    async with client_at(tmp_path, server) as client:
+        delivery = await _filled(client, server)
+        delivery._pace = Pace(8)
+        server.unreachable = AnswerLost("the connection has ended")
+        assert await delivery.step()
+        server.unreachable = None
+        await eventually(client.flush, 5)
+    assert server.batches[0] == 4
+    assert len(server.stored) == 8
+
+
+async def test_what_the_own_breaker_holds_back_has_not_failed(tmp_path: Path) -> None:
+    server, clock = FakeServer(), Clock()
+    retries = RetryPolicy(attempts=1, breaker=BreakerPolicy(failures_to_open=2, open_ms=8_000))
+    async with client_at(tmp_path, server, clock, retries=retries) as client:
+        delivery = await _filled(client, server)
+        server.unreachable = Unreachable("no connection")
+        for _ in range(2):
+            await delivery.step()
+        assert await delivery.step() == 6_000 + 30_000
+        assert delivery._pace == Pace(MOST_LINES, Backoff(2))
+
+
+async def _filled(client: Client, server: FakeServer) -> Delivery:
+    """The deliveries of a registered client in whose spool eight messages are; the test takes their steps."""
+    await client.register()
+    parts = client._parts
+    parts.deliver = lambda: None  # type: ignore[method-assign]
+    for number in range(8):
+        await client.report_event("policy_violation", "low", "t", event_id=f"e-{number}")
+    assert parts._delivery is not None
+    return parts._delivery
 
 
 async def test_a_full_spool_says_what_it_dropped_once_it_can(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.deadline import eventually
 from tests.ingest.front_server import front_server, front_settings
 from tests.ingest.pki import Leaf, Pki
 from tests.viworks.scripted_server import CLOSE, HOLD, answer, scripted
-from viworks.errors import NameNotResolved, SettingsInvalid, Unreachable
+from viworks.errors import AnswerLost, NameNotResolved, SettingsInvalid, Unreachable
 from viworks.transport import HttpTransport
 from viworks.transport.resolution import PinnedAddresses
 from viworks.transport.tls import CertificateFiles, ClientCertificate, Contexts, TlsSettings
@@ -55,7 +55,7 @@ class TestConnections:
 
     async def test_what_a_new_connection_does_not_answer_is_not(self) -> None:
         async with scripted([CLOSE], KEPT) as server, transport(server.url) as http:
-            with pytest.raises(Unreachable):
+            with pytest.raises(AnswerLost):
                 await get(http)
         assert len(server.requests) == 1
 
@@ -108,8 +108,20 @@ class TestAnswers:
 
     async def test_that_do_not_come_in_time(self) -> None:
         async with scripted([answer()[:-1], CLOSE]) as server, transport(server.url, timeout_s=0.2) as http:
-            with pytest.raises(Unreachable, match=r"within 0.2 s"):
+            with pytest.raises(AnswerLost, match=r"within 0.2 s"):
                 await get(http)
+
+    async def test_that_cannot_come_since_nothing_was_sent(self) -> None:
+        async with transport("http://127.0.0.1:1") as http:
+            with pytest.raises(Unreachable) as caught:
+                await get(http)
+        assert not isinstance(caught.value, AnswerLost)
+
+    async def test_for_which_no_connection_was_free_in_time(self) -> None:
+        options = {"timeout_s": 0.3, "max_connections": 1}
+        async with scripted([HOLD]) as server, transport(server.url, **options) as http:
+            first, second = await asyncio.gather(get(http), get(http), return_exceptions=True)
+        assert (type(first), type(second)) == (AnswerLost, Unreachable)
 
     async def test_their_fields_have_lower_case_names_and_are_joined(self) -> None:
         fields = answer(b"", "429 Too Many Requests", "Retry-After: 7", "A: 1", "a: 2")

@@ -10,6 +10,8 @@ from tests.deadline import eventually
 from tests.viworks.fake_server import FakeServer, problem
 from tests.viworks.spooled_clients import METRICS, NOW_MS, Clock, client_at, store, told
 from viworks import AnswerNotTrusted, Client, Device, Identity, KeyStore, Metrics, NoKeyStore, Timing, Unreachable
+from viworks.backoff import Backoff
+from viworks.breaker import BreakerState
 from viworks.upkeep import Upkeep
 
 
@@ -56,6 +58,36 @@ async def test_a_missed_heartbeat_is_tried_again_with_growing_waits(tmp_path: Pa
         assert 0 < last <= 60_000
         server.unreachable = None
         await eventually(upkeep.step, 1)
+
+
+async def test_a_heartbeat_that_the_own_breaker_holds_back_comes_within_an_interval_of_its_end(tmp_path: Path) -> None:
+    server, clock = FakeServer(), Clock()
+    async with client_at(tmp_path, server, clock) as client:
+        upkeep = upkeep_of(client)
+        await upkeep.step()
+        server.unreachable = Unreachable("away")
+        for _ in range(5):
+            await upkeep.step()
+        held_back_ms = [await upkeep.step() for _ in range(3)]
+        assert held_back_ms == [3_750 + 30_000] * 3
+        assert upkeep._beat.backoff == Backoff(5)
+
+
+@pytest.mark.parametrize(("interval_s", "longest_ms"), [(15, 22_500), (30, 45_000), (300, 60_000)])
+async def test_the_breaker_follows_the_interval_in_force(tmp_path: Path, interval_s: int, longest_ms: int) -> None:
+    server, clock = FakeServer(), Clock()
+    async with client_at(tmp_path, server, clock) as client:
+        upkeep = upkeep_of(client)
+        await upkeep.step()
+        server.interval_s, server.policy_version, server.named_version = interval_s, 8, 8
+        await upkeep.step()
+        server.unreachable = Unreachable("away")
+        circuit = client._parts.circuit
+        while circuit.state.openings < 6:
+            clock.steady_ms = max(clock.steady_ms, circuit.state.until_ms)
+            await upkeep.step()
+        assert circuit.state.state is BreakerState.OPEN
+        assert circuit.state.until_ms - clock.steady_ms == longest_ms * 0.75
 
 
 async def test_a_rejected_pace_is_kept(tmp_path: Path) -> None:

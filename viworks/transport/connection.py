@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import h11
 
-from viworks.errors import CertificateRefused, PinMismatch, Unreachable
+from viworks.errors import AnswerLost, CertificateRefused, PinMismatch, Unreachable
 from viworks.transport.exchange import Response
 from viworks.transport.pins import PinsDoNotHold
 from viworks.transport.wire import Wire
@@ -59,7 +59,7 @@ class Connection:
         """Send a request and read its answer.
 
         Raises:
-            ConnectionEnded, Unreachable.
+            ConnectionEnded, AnswerLost.
             ValueError: the request itself is not of HTTP.
         """
         self._heard = False
@@ -72,7 +72,7 @@ class Connection:
             await self._wire.write(b"".join(part for part in (head, *rest) if part))
             response = await self._receive()
         except (OSError, h11.RemoteProtocolError) as error:
-            kind = ConnectionEnded if self._used and not self._heard else Unreachable
+            kind = ConnectionEnded if self._used and not self._heard else AnswerLost
             raise kind(f"no answer: {_reason(error)}") from error
         self._used = True
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from viworks.errors import SettingsInvalid, Unreachable
+from viworks.errors import AnswerLost, SettingsInvalid, Unreachable
 from viworks.timing import Timing
 from viworks.transport.connection import Connection, ConnectionEnded, Origin, connect
 from viworks.transport.exchange import Response
@@ -18,6 +19,17 @@ from viworks.transport.tls import Contexts, TlsSettings
 # The edge closes what is idle for 75 s: a connection that is closed just then would cost a second attempt.
 MAX_IDLE_S = 60.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """A request; ``sent`` once it is on a connection whose answer is awaited."""
+
+    method: str
+    target: str
+    fields: list[tuple[str, str]]
+    body: bytes | None
+    sent: bool = False
 
 
 class HttpTransport:
@@ -60,31 +72,34 @@ class HttpTransport:
         """Send a request for a path with its query.
 
         Raises:
-            Unreachable: no answer within the time; its subclasses say where nothing was sent.
+            AnswerLost: it was sent, and no answer came.
+            Unreachable: it was not sent; its subclasses say more.
             ValueError: the request itself is not of HTTP.
         """
         named = {"Host": self.origin.authority, **headers}
         fields, body = padded(method, target, named, body) if self._shape.padded else (with_length(named, body), body)
+        outgoing = _Outgoing(method, target, fields, body)
         if self._shape.jitter_ms:
             await self._timing.sleep(self._shape.delay_s(self._timing.fraction))
         try:
             async with asyncio.timeout(self._timeout_s), self._places:
-                return await self._exchange(method, target, fields, body)
+                return await self._exchange(outgoing)
         except TimeoutError:
-            raise Unreachable(f"no answer within {self._timeout_s:g} s") from None
+            kind = AnswerLost if outgoing.sent else Unreachable
+            raise kind(f"no answer within {self._timeout_s:g} s") from None
 
-    async def _exchange(self, method: str, target: str, fields: list[tuple[str, str]], body: bytes | None) -> Response:
+    async def _exchange(self, outgoing: _Outgoing) -> Response:
         try:
-            return await self._on(await self._connection(), method, target, fields, body)
+            return await self._on(await self._connection(), outgoing)
         except ConnectionEnded:
+            outgoing.sent = False
             # Once, and not on another kept connection: that may have been closed in the same moment.
-            return await self._on(await self._opened(self._context()), method, target, fields, body)
+            return await self._on(await self._opened(self._context()), outgoing)
 
-    async def _on(
-        self, connection: Connection, method: str, target: str, fields: list[tuple[str, str]], body: bytes | None
-    ) -> Response:
+    async def _on(self, connection: Connection, outgoing: _Outgoing) -> Response:
+        outgoing.sent = True
         try:
-            response = await connection.exchange(method, target, fields, body)
+            response = await connection.exchange(outgoing.method, outgoing.target, outgoing.fields, outgoing.body)
         except BaseException:  # a cancelled exchange leaves half an answer on the connection
             connection.abort()
             raise

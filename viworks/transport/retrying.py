@@ -31,9 +31,9 @@ class RetryPolicy:
 
 
 class Circuit:
-    """The breaker of one server, shared by all who speak to it."""
+    """The breaker of one server, shared by all who speak to it. Its policy may change while it runs."""
 
-    def __init__(self, policy: BreakerPolicy, timing: Timing) -> None:
+    def __init__(self, policy: Callable[[], BreakerPolicy], timing: Timing) -> None:
         self.state = Breaker()
         self._policy = policy
         self._timing = timing
@@ -41,7 +41,7 @@ class Circuit:
     def admit(self) -> Permit:
         """Raises CircuitOpen where nothing may be sent now."""
         now_ms = self._timing.monotonic_ms()
-        self.state, permit = breaker.admit(self._policy, self.state, now_ms)
+        self.state, permit = breaker.admit(self._policy(), self.state, now_ms)
         if permit is None:
             raise CircuitOpen(breaker.wait_ms(self.state, now_ms) / 1000)
         return permit
@@ -49,7 +49,7 @@ class Circuit:
     def settle(self, permit: Permit, outcome: Outcome, at_least_ms: int = 0) -> None:
         """What came of the request that the permit was for."""
         now_ms, fraction = self._timing.monotonic_ms(), self._timing.fraction()
-        self.state = breaker.settle(self._policy, self.state, permit, outcome, now_ms, fraction, at_least_ms)
+        self.state = breaker.settle(self._policy(), self.state, permit, outcome, now_ms, fraction, at_least_ms)
 
 
 class RetryingTransport:
@@ -71,10 +71,10 @@ class RetryingTransport:
         circuit: Circuit | None = None,
     ) -> None:
         self._transport = transport
-        self._policy = policy or RetryPolicy()
+        self._policy = chosen = policy or RetryPolicy()
         self._timing = timing or Timing()
         self._on_failure = on_failure
-        self.circuit = circuit or Circuit(self._policy.breaker, self._timing)
+        self.circuit = circuit or Circuit(lambda: chosen.breaker, self._timing)
 
     def with_attempts(self, attempts: int) -> RetryingTransport:
         """The same connections and breaker with another number of attempts: 1 for a registration, which counts once."""
