@@ -129,7 +129,7 @@ def next_offsets(chunks: Iterable[Chunk]) -> dict[int, int]:
 def is_of_a_former_log(partition: int, newest_held: int, log_ends: Mapping[int, int]) -> bool:
     """Whether a table's newest offset comes from a topic that was made anew since: then it says nothing about the records.
 
-    ``log_ends``: by partition the offset after the newest record in Kafka, as far as it is known.
+    ``log_ends``: by partition the offset after the newest record in Kafka, asked for after the table; as far as it is known.
     """
     return newest_held >= log_ends.get(partition, newest_held + 1)
 

@@ -20,6 +20,7 @@ from sinks import metrics
 from sinks.errors import ConsumerStalled
 from sinks.fetched import as_it_came
 from sinks.lane import Lane
+from sinks.log_ends import log_ends_of
 from sinks.settings import SinkSettings
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             async with asyncio.TaskGroup() as group:
                 for lane in self._lanes.values():
-                    group.create_task(lane.run())
+                    group.create_task(lane.run(log_ends_of(lane.table.topic, self._consumer)))
                 for work in (self._poll, self._commit_forever, self._watch, self._measure_forever):
                     group.create_task(work())
         except BaseExceptionGroup as errors:
@@ -113,7 +114,7 @@ class SinkConsumer(ConsumerRebalanceListener):  # type: ignore[misc]
             # Nothing else runs from a record's leaving the consumer until it stands in a lane: no rebalance comes between.
             batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_ROWS)
             for at, records in batches.items():
-                self._lanes[at.topic].add(records, self._consumer.highwater(at))
+                self._lanes[at.topic].add(records)
             self._steer()
             if batches:
                 self._progress_s = self._now_s()

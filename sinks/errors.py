@@ -6,6 +6,7 @@ SinkError
 │   └── EngineInUse             another process has the embedded engine's directory open
 ├── EngineUnavailable           ClickHouse cannot answer now: retry the same batch
 │   └── Fenced                  another sink has claimed a partition of the batch since: claim it anew, then retry
+├── KafkaUnavailable            Kafka cannot say where a log ends: retry the same batch
 ├── RowsRefused                 ClickHouse cannot read or will not hold at least one row of a batch: split it
 ├── MigrationFailed             a migration cannot be applied
 │   └── MigrationChanged        a migration that was applied has other content now
@@ -27,8 +28,8 @@ SinkError
 │   └── ExportUnreadable        an exported file of the log is not one, or is damaged
 └── QueryRefused                the SQL port does not run a request; carries ClickHouse's code for it
 
-Retryable are EngineUnavailable, DeadLetterUndelivered, CheckpointUndelivered and RecordUndelivered. No message repeats a
-value from a row.
+Retryable are EngineUnavailable, KafkaUnavailable, DeadLetterUndelivered, CheckpointUndelivered and RecordUndelivered. No
+message repeats a value from a row.
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class EngineUnavailable(SinkError):
 
 class Fenced(EngineUnavailable):
     """Another sink has claimed a partition of the batch since. Nothing of the batch was inserted."""
+
+
+class KafkaUnavailable(SinkError):
+    """Kafka cannot say where a log ends. Nothing of the batch was inserted."""
 
 
 class RowsRefused(SinkError):

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from sinks import metrics
 from sinks.batches import Batch, Chunk, Refused, backoff_s, next_offsets, parts, take
 from sinks.container import Record
-from sinks.errors import DeadLetterUndelivered, EngineUnavailable
+from sinks.errors import DeadLetterUndelivered, EngineUnavailable, KafkaUnavailable
+from sinks.log_ends import LogEnds
 from sinks.settings import SinkSettings
 from sinks.tables import Table
 
@@ -29,7 +30,7 @@ Deliver = Callable[[Sequence[Refused]], Awaitable[None]]
 class Writer(Protocol):
     """What a lane writes to: a TableWriter. Both calls block, and are never made at once. ``records`` are a ``Batch``."""
 
-    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]: ...
+    def write(self, records: Sequence[Record], log_ends: LogEnds) -> list[Refused]: ...
     def forget(self) -> None: ...
 
 
@@ -54,7 +55,6 @@ class Lane:
         # By partition the first offset that came since it was assigned.
         self._first: dict[int, int] = {}
         self._writing: Batch | None = None
-        self._log_ends: dict[int, int] = {}
 
     @property
     def congested(self) -> bool:
@@ -81,13 +81,11 @@ class Lane:
         """Memory of records that wait for their insert."""
         return self._bytes
 
-    def add(self, records: Sequence[Record], log_end: int | None = None) -> None:
-        """Take records of one partition in the order of their offsets. ``log_end``: the offset after Kafka's newest."""
+    def add(self, records: Sequence[Record]) -> None:
+        """Take records of one partition in the order of their offsets."""
         if not records:
             return
         self._first.setdefault(records[0].partition, records[0].offset)
-        if log_end is not None:
-            self._log_ends[records[0].partition] = log_end
         if not self._waiting:
             self._oldest_s = time.monotonic()
         for part in parts(records, self._settings.sink_batch_rows, self._settings.sink_batch_bytes):
@@ -98,14 +96,14 @@ class Lane:
         if self._rows >= self._settings.sink_batch_rows or self._bytes >= self._settings.sink_batch_bytes:
             self._full.set()
 
-    async def run(self) -> None:
+    async def run(self, log_ends: LogEnds) -> None:
         """Write batches until cancelled."""
         while True:
             await self._arrived.wait()
             await self._linger()
             batch = self._next_batch()
             if batch:
-                await self._write(batch)
+                await self._write(batch, log_ends)
 
     async def release(self) -> None:
         """Give all partitions up: what waits is dropped, an insert that runs is waited for (its retries are not)."""
@@ -133,33 +131,33 @@ class Lane:
             self._arrived.clear()
         return batch
 
-    async def _write(self, batch: Batch) -> None:
+    async def _write(self, batch: Batch, log_ends: LogEnds) -> None:
         """Write until it is written, or until the partitions are given up: whoever has them next gets the batch again."""
         self._idle.clear()
         self._writing = batch
         try:
             with metrics.INSERT_SECONDS.labels(self.table.name).time():
-                await self._write_until_done(batch)
+                await self._write_until_done(batch, log_ends)
         finally:
             self._writing = None
             self._idle.set()
 
-    async def _write_until_done(self, batch: Batch) -> None:
+    async def _write_until_done(self, batch: Batch, log_ends: LogEnds) -> None:
         generation, attempt = self._generation, 0
         while generation == self._generation:
             try:
-                await self._attempt(batch)
+                await self._attempt(batch, log_ends)
                 self.done.update(next_offsets(batch.chunks))
                 metrics.RECORDS.labels(self.table.name).inc(len(batch))
                 return
-            except (EngineUnavailable, DeadLetterUndelivered) as error:
+            except (EngineUnavailable, KafkaUnavailable, DeadLetterUndelivered) as error:
                 log.warning("%s: batch of %d waits: %s: %s", self.table.name, len(batch), type(error).__name__, error)
                 metrics.RETRIES.labels(self.table.name, type(error).__name__).inc()
                 await asyncio.sleep(backoff_s(attempt, self._settings.sink_retry_max_s))
                 attempt += 1
 
-    async def _attempt(self, batch: Batch) -> None:
-        insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch, dict(self._log_ends)))
+    async def _attempt(self, batch: Batch, log_ends: LogEnds) -> None:
+        insert = asyncio.ensure_future(asyncio.to_thread(self._writer.write, batch, log_ends))
         try:
             refused = await asyncio.shield(insert)
         except asyncio.CancelledError:

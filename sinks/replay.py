@@ -24,6 +24,7 @@ from sinks.container import Record
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, ReplayFailed, SinkError
 from sinks.fetched import as_it_came
+from sinks.log_ends import not_asked
 from sinks.tables import DATABASE, TABLES, Table
 from sinks.writer import TableWriter
 
@@ -151,7 +152,7 @@ async def _fill(writer: TableWriter, bootstrap: str, table: Table, spans: Spans)
     try:
         for number, (first, end) in spans.items():
             async for batch in _batches(consumer, TopicPartition(table.topic.name, number), first, end):
-                faults = await asyncio.to_thread(writer.write, batch, {})
+                faults = await asyncio.to_thread(writer.write, batch, not_asked)
                 found = sort_records(table, batch)
                 rows += sum(map(len, found.rows.values())) - (len(faults) - len(found.refused))
                 refused += len(faults)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sinks.batches import Batch, Chunk, Refused, halves, insert_token, is_of_a_former_log, spans_of, without_held
 from sinks.claims import Claims
 from sinks.container import Record, block, container_of_blocks, fields_of
 from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, Fenced, RowsRefused
+from sinks.log_ends import LogEnds
 from sinks.sieve import sieve
 from sinks.tables import Table
 
@@ -38,11 +39,8 @@ class TableWriter:
         if self._claims:
             self._claims.forget()
 
-    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
-        """Write a batch and return what cannot be a row. Raises EngineUnavailable.
-
-        ``log_ends``: by partition the offset after the newest record in Kafka, as far as it is known.
-        """
+    def write(self, records: Sequence[Record], log_ends: LogEnds) -> list[Refused]:
+        """Write a batch and return what cannot be a row. Raises EngineUnavailable, KafkaUnavailable."""
         try:
             session = self._session = self._session or self._engine.session()
             chunks = self._without_held(session, self._chunks(records), log_ends)
@@ -98,16 +96,22 @@ class TableWriter:
         checked = self._claims.checked(session, fields_of(writer_schema_id)) if self._claims else None
         session.insert_avro(self._table.qualified, batch, insert_token(batch), checked)
 
-    def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: Mapping[int, int]) -> Sequence[Chunk]:
+    def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: LogEnds) -> Sequence[Chunk]:
         ranges = spans_of(chunks)
-        self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to], log_ends)
-        doubtful = {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
+        self._ask_for_held(session, [partition for partition in ranges if partition not in self._held_up_to])
+        doubtful = self._doubtful(ranges)
+        if doubtful:
+            self._pass_over_former_logs(doubtful, log_ends)
+            doubtful = self._doubtful(ranges)
         if not doubtful:
             return chunks
         held = self._held_offsets(session, doubtful)
         return [Chunk.of(self._table, without_held(chunk.records, held)) for chunk in chunks]
 
-    def _ask_for_held(self, session: Session, partitions: Sequence[int], log_ends: Mapping[int, int]) -> None:
+    def _doubtful(self, ranges: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
+        return {partition: span for partition, span in ranges.items() if span[0] <= self._held_up_to[partition]}
+
+    def _ask_for_held(self, session: Session, partitions: Sequence[int]) -> None:
         if not partitions:
             return
         if self._claims:
@@ -117,16 +121,22 @@ class TableWriter:
             f"SELECT _partition, max(_offset) FROM {self._table.qualified} "  # noqa: S608 - integers and our own names
             f"WHERE _partition IN ({numbers}) GROUP BY _partition SETTINGS final = 0"
         )
-        held = {partition: offset for partition, offset in found if not self._of_a_former_log(partition, offset, log_ends)}
-        self._held_up_to.update(dict.fromkeys(partitions, -1) | held)
+        self._held_up_to.update(dict.fromkeys(partitions, -1) | dict(map(tuple, found)))
 
-    def _of_a_former_log(self, partition: int, offset: int, log_ends: Mapping[int, int]) -> bool:
-        if not is_of_a_former_log(partition, offset, log_ends):
-            return False
-        log.error("%s: the table is ahead of partition %d: its topic was made anew", self._table.name, partition)
-        return True
+    def _pass_over_former_logs(self, partitions: Iterable[int], log_ends: LogEnds) -> None:
+        """Hold nothing against a log that ends before the table does.
 
-    def _held_offsets(self, session: Session, ranges: dict[int, tuple[int, int]]) -> dict[int, set[int]]:
+        Its end is asked for after the table, never taken from a fetch: another sink may have written since then what
+        came since then.
+        """
+        held = {partition: self._held_up_to[partition] for partition in partitions}
+        ends = log_ends(held)
+        for partition, offset in held.items():
+            if is_of_a_former_log(partition, offset, ends):
+                log.error("%s: the table is ahead of partition %d: its topic was made anew", self._table.name, partition)
+                self._held_up_to[partition] = -1
+
+    def _held_offsets(self, session: Session, ranges: Mapping[int, tuple[int, int]]) -> dict[int, set[int]]:
         wanted = " OR ".join(
             f"(_partition = {partition} AND _offset BETWEEN {first} AND {last})"
             for partition, (first, last) in ranges.items()

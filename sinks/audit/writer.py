@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import groupby
 
@@ -25,6 +25,7 @@ from sinks.claims import Claims
 from sinks.container import Record, schema_id
 from sinks.engine import Checked, Engine, Session
 from sinks.errors import AuditError, EngineUnavailable, LogAltered, RowsRefused
+from sinks.log_ends import LogEnds
 from sinks.tables import Table
 
 log = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ class AuditWriter:
         """Another process may write from now on, so read the log's end again. Never waits, unlike all others."""
         self._forgotten = True
 
-    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
-        """Write a batch and return what cannot be chained. Raises EngineUnavailable; see TableWriter."""
+    def write(self, records: Sequence[Record], log_ends: LogEnds) -> list[Refused]:
+        """Write a batch and return what cannot be chained. Raises EngineUnavailable, KafkaUnavailable; see TableWriter."""
         with self._lock:
             try:
                 return self._write(self._opened(), records, log_ends)
@@ -99,7 +100,7 @@ class AuditWriter:
         if session:
             session.close()
 
-    def _write(self, session: Session, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
+    def _write(self, session: Session, records: Sequence[Record], log_ends: LogEnds) -> list[Refused]:
         batch = sort_records(self._table, records)
         readable, refused = _readable([record for group in batch.rows.values() for record in group])
         head = self._head = self._head or self._claimed_head(session, records)
@@ -201,8 +202,12 @@ def _once(session: Session, records: Sequence[Record]) -> list[Record]:
     return sorted((record for digest, record in digests.items() if digest not in known), key=lambda record: record.offset)
 
 
-def _of_a_former_log(head: Head, records: Sequence[Record], log_ends: Mapping[int, int]) -> bool:
-    if not records or not is_of_a_former_log(records[0].partition, head.offset, log_ends):
+def _of_a_former_log(head: Head, records: Sequence[Record], log_ends: LogEnds) -> bool:
+    """The log's end is asked for after the head was read, and only where the head is in the way of a record."""
+    if all(record.offset > head.offset for record in records):
+        return False
+    partition = records[0].partition
+    if not is_of_a_former_log(partition, head.offset, log_ends([partition])):
         return False
     log.error("the audit log is ahead of its topic, which was made anew")
     return True

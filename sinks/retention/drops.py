@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sinks.engine import Session
 from sinks.errors import EngineUnavailable, HoldIncomplete
@@ -14,6 +14,7 @@ from sinks.retention.deletion import delete
 from sinks.retention.entries import MOST_PARTS, Dropped, Entry, Reason, Span
 from sinks.retention.manifest import Manifest
 from sinks.retention.parts import Part, Place, contents, dropped, places
+from sinks.retention.snapshot import vanished
 from sinks.tables import DATABASE, RETENTIONS
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,10 @@ class Drops:
         """
         self._keep(table, parts)
         intent = self._manifest.intend(self._session, dropped(table, Reason.RETENTION, parts))
-        went, faults = [], []
-        for part in parts:
-            fault = self._drop_part(table, part.name)
-            faults += [fault] if fault else []
-            went += [] if fault else [part]
-        fault = f"{len(faults)} parts stay: {faults[0]}" if faults else ""
+        faults = {part.name: fault for part in parts if (fault := self._drop_part(table, part.name))}
+        stay = self._still_there(table, {part.name: part for part in parts if part.name in faults})
+        went = [part for part in parts if part.name not in stay]
+        fault = f"{len(stay)} parts stay: {faults[min(stay)]}" if stay else ""
         self._manifest.complete(self._session, intent, dropped(table, Reason.RETENTION, went), fault)
         return went, fault
 
@@ -116,6 +115,11 @@ class Drops:
         except EngineUnavailable as error:
             return str(error)
         return ""
+
+    def _still_there(self, table: str, parts: Mapping[str, Part]) -> set[str]:
+        """Those that ClickHouse did not drop although it may have: its answer can be lost."""
+        gone = vanished(parts, places(self._session, table), ()) if parts else []
+        return parts.keys() - {part.name for part in gone}
 
     def _drop_partition(self, table: str, partition: str) -> None:
         self._session.command(f"ALTER TABLE {DATABASE}.{table} DROP PARTITION ID '{partition}'")

@@ -15,16 +15,21 @@ log = logging.getLogger(__name__)
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """The parts of one table by name; ``identity`` is the table's."""
+    """The parts of one table by name.
+
+    Attributes:
+        identity: the table's.
+        entries: how many the manifest had then: what it said before explains nothing that went since.
+    """
 
     identity: str
     parts: dict[str, Part]
+    entries: int = 0
 
 
 class Snapshot(msgspec.Struct):
-    """``entries`` is how many the manifest had: what it said before explains nothing that went since."""
+    """By table what was seen when its last pass ended. A pass that is cut short leaves what was seen before it."""
 
-    entries: int = 0
     tables: dict[str, Seen] = {}
 
 

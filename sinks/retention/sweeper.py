@@ -66,7 +66,6 @@ class Sweeper:
                 log.error("retention of %s: %s: %s", table, type(error).__name__, error)
                 swept.faults[table] = f"{type(error).__name__}: {error}"
         state.write(session, swept.states, now_ms)
-        after.entries = len(self._manifest.entries)
         snapshots.save(self._path, after)
         return swept
 
@@ -77,10 +76,12 @@ class Sweeper:
             swept.dropped_rows += about.drops.rows(table, deadline)
             left = _measured(session, table)
         else:
-            table_pass = TablePass(session, about.drops, about.holds, table, self._manifest.entries[about.before.entries :])
-            seen = table_pass.look(about.before.tables.get(table), deadline)
+            before = about.before.tables.get(table)
+            since = self._manifest.entries[before.entries :] if before else []
+            table_pass = TablePass(session, about.drops, about.holds, table, since)
+            seen = table_pass.look(before, deadline)
             remaining = table_pass.drop(seen, retention, deadline)
-            about.after.tables[table] = Seen(seen.identity, remaining)
+            about.after.tables[table] = Seen(seen.identity, remaining, len(self._manifest.entries))
             left = list(remaining.values())
             swept.dropped_rows += table_pass.rows
             if table_pass.faults:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sinks.engine import Checked
+from sinks.log_ends import not_asked
 from sinks.sieve import PREFIX, drop_left_over
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
@@ -81,7 +82,9 @@ def test_one_in_a_hundred_is_bad(warehouse: Warehouse, count: int, within_s: flo
     began_s = time.monotonic()
     engine = Counting(warehouse.engine, Counter())
     writer = TableWriter(engine, next(table for table in TABLES if table.name == "heartbeats"))
-    refused = [letter for at in range(0, count, BATCH_ROWS) for letter in writer.write(sent[at : at + BATCH_ROWS], {})]
+    refused = [
+        letter for at in range(0, count, BATCH_ROWS) for letter in writer.write(sent[at : at + BATCH_ROWS], not_asked)
+    ]
     writer.close()
     took_s = time.monotonic() - began_s
     lost = {rows[n].offset for n, spoiler in bad.items() if spoiler is not padded}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import pytest
@@ -14,6 +14,7 @@ from sinks.claims import Claims
 from sinks.container import container, fields_of
 from sinks.engine import Checked, ServerEngine, Session
 from sinks.errors import EngineUnavailable, Fenced
+from sinks.log_ends import not_asked
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
 from tests.sinks.http_engine import served
@@ -62,17 +63,51 @@ def stored(warehouse: Warehouse, client_id: str) -> tuple[int, int]:
 def test_who_wakes_up_late_is_refused_and_then_leaves_out_what_is_there(warehouse: Warehouse, server: ServerEngine) -> None:
     sent = rows("claims-late", 4_001, 0, 50)
     frozen, successor = writer(server), writer(server)
-    frozen.write(sent[:10], {})
-    successor.write(sent[7:40], {})
+    frozen.write(sent[:10], not_asked)
+    successor.write(sent[7:40], not_asked)
     with pytest.raises(Fenced):
-        frozen.write(sent[10:30], {})
+        frozen.write(sent[10:30], not_asked)
     assert stored(warehouse, "claims-late") == (40, 40)
-    frozen.write(sent[10:30], {})
+    frozen.write(sent[10:30], not_asked)
     with pytest.raises(Fenced):
-        successor.write(sent[40:], {})
-    successor.write(sent[40:], {})
+        successor.write(sent[40:], not_asked)
+    successor.write(sent[40:], not_asked)
     assert stored(warehouse, "claims-late") == (50, 50)
     for each in (frozen, successor):
+        each.close()
+
+
+def test_what_a_successor_wrote_while_one_slept_is_no_former_log(warehouse: Warehouse, server: ServerEngine) -> None:
+    """The table is ahead of all that the sleeper has fetched; only Kafka's end after the table was read tells why."""
+    sent = rows("claims-ahead", 4_012, 0, 60)
+    stored_so_far = 20
+    frozen, successor = writer(server), writer(server)
+    frozen.write(sent[:10], not_asked)
+    successor.write(sent[10:20], not_asked)
+
+    class Reading(ServerEngine):
+        """The successor writes once more before the sleeper reads what the table holds."""
+
+        def session(self) -> Session:
+            session = server.session()
+            ask = session.rows
+
+            def asked(sql: str) -> Sequence[Sequence[object]]:
+                nonlocal stored_so_far
+                if "max(_offset)" in sql and stored_so_far == 20:
+                    unfenced = TableWriter(server, EVENTS)
+                    unfenced.write(sent[20:40], not_asked)
+                    unfenced.close()
+                    stored_so_far = 40
+                return ask(sql)
+
+            session.rows = asked  # type: ignore[method-assign]
+            return session
+
+    woken = TableWriter(Reading(""), EVENTS, Claims(EVENTS))
+    woken.write(sent[10:30], lambda partitions: dict.fromkeys(partitions, stored_so_far))
+    assert stored(warehouse, "claims-ahead") == (40, 40)
+    for each in (frozen, successor, woken):
         each.close()
 
 
@@ -89,7 +124,7 @@ def test_an_insert_that_runs_is_waited_for(warehouse: Warehouse, server: ServerE
     while not warehouse.session.rows(running)[0][0]:
         assert late.is_alive()
     successor = writer(server)
-    successor.write(sent, {})
+    successor.write(sent, not_asked)
     late.join()
     assert stored(warehouse, "claims-slow") == (20, 20)
     successor.close()
@@ -117,7 +152,7 @@ def test_a_statement_that_was_long_on_its_way_inserts_nothing(
     former = Claims(EVENTS)
     former.take(session, [4_003])
     checked = former.checked(session, fields_of(EVENT))
-    writer(server).write(rows("claims-way", 4_003, 0, 5), {})
+    writer(server).write(rows("claims-way", 4_003, 0, 5), not_asked)
     with pytest.raises(Fenced):
         _insert(server, rows("claims-way", 4_003, 0, 3), checked)
     assert stored(warehouse, "claims-way") == (5, 5)
@@ -134,8 +169,8 @@ def test_each_claim_is_greater_than_all_before(session: Session) -> None:
 def test_another_partition_fences_nobody(warehouse: Warehouse, server: ServerEngine) -> None:
     one, other = writer(server), writer(server)
     for first in (0, 5, 10):
-        one.write(rows("claims-one", 4_004, first, 5), {})
-        other.write(rows("claims-other", 4_005, first, 5), {})
+        one.write(rows("claims-one", 4_004, first, 5), not_asked)
+        other.write(rows("claims-other", 4_005, first, 5), not_asked)
     assert stored(warehouse, "claims-one") == stored(warehouse, "claims-other") == (15, 15)
 
 
@@ -165,7 +200,7 @@ def test_a_checked_insert_stores_what_an_unchecked_one_does(
     schema = table.topic.schemas[0]
     sent = row(schema, SAMPLES[name], 1, 4_010)
     for partition, claims in ((4_010, None), (4_011, Claims(table))):
-        TableWriter(server, table, claims).write([sent._replace(partition=partition)], {})
+        TableWriter(server, table, claims).write([sent._replace(partition=partition)], not_asked)
     sql = f"SELECT * EXCEPT _partition FROM {table.qualified} WHERE _partition IN (4010, 4011) SETTINGS final = 0"
     unchecked, checked = session.rows(sql)
     assert unchecked == checked

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from sinks.batches import Refused
 from sinks.container import Record
 from sinks.errors import DeadLetterUndelivered, EngineUnavailable
 from sinks.lane import Lane
+from sinks.log_ends import LogEnds, not_asked
 from sinks.settings import SinkSettings
 from sinks.tables import TABLES
 from tests.deadline import eventually
@@ -36,7 +37,7 @@ class Table:
         self.refuses: Callable[[Record], bool] = lambda record: False
         self.forgotten = 0
 
-    def write(self, records: Sequence[Record], log_ends: Mapping[int, int]) -> list[Refused]:
+    def write(self, records: Sequence[Record], log_ends: LogEnds) -> list[Refused]:
         self.entered.set()
         assert self.open.wait(10)
         if self.faults:
@@ -59,7 +60,7 @@ async def running(table: Table, deliver: Any = None, **changes: Any) -> AsyncIte
 
     settings = SinkSettings(sink_linger_ms=1, sink_retry_max_s=0.01, **changes)
     lane = Lane(TABLES[0], table, deliver or nowhere, settings)
-    task = asyncio.create_task(lane.run())
+    task = asyncio.create_task(lane.run(not_asked))
     try:
         yield lane
     finally:
@@ -157,7 +158,7 @@ async def test_an_insert_is_waited_for_when_the_lane_is_cancelled() -> None:
     table = Table()
     table.open.clear()
     lane = Lane(TABLES[0], table, pytest.fail, SinkSettings(sink_linger_ms=0))  # type: ignore[arg-type]
-    task = asyncio.create_task(lane.run())
+    task = asyncio.create_task(lane.run(not_asked))
     lane.add(rows(0, 1))
     await eventually(table.entered.is_set, 5)
     task.cancel()

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinks.errors import EngineUnavailable
+from sinks.log_ends import not_asked
 from tests.sinks.samples import Row, event, row
 from tests.sinks.warehouse import Warehouse
 
@@ -49,7 +50,7 @@ def test_a_batch_that_was_taken_without_our_knowing_adds_nothing(warehouse: Ware
     warehouse.write("events", rows)
     unaware = warehouse.writer("events")
     unaware._held_up_to = dict.fromkeys(range(3), -1)
-    unaware.write(rows, {})
+    unaware.write(rows, not_asked)
     unaware.close()
     assert physical(warehouse, "w-token") == 5
 
@@ -98,7 +99,7 @@ def test_an_engine_that_does_not_answer_is_no_reason_to_refuse_a_row(
     with monkeypatch.context() as patched:
         patched.setattr(os, "memfd_create", no_memory)
         with pytest.raises((EngineUnavailable, OSError)):
-            writer.write(rows, {})
-    assert writer.write(rows, {}) == []
+            writer.write(rows, not_asked)
+    assert writer.write(rows, not_asked) == []
     writer.close()
     assert physical(warehouse, "w-away") == 2

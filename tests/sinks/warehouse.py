@@ -12,6 +12,7 @@ import msgspec
 from sinks.batches import Refused
 from sinks.engine import EmbeddedEngine, Session, open_engine
 from sinks.errors import QueryRefused
+from sinks.log_ends import not_asked
 from sinks.migrate import migrate
 from sinks.settings import SinkSettings
 from sinks.sql_port.reader import Reader, Statement
@@ -50,7 +51,7 @@ class Warehouse:
         """As a process that has just been started."""
         writer = self.writer(table)
         try:
-            return writer.write(rows, log_ends or {})
+            return writer.write(rows, (lambda partitions: log_ends) if log_ends else not_asked)
         finally:
             writer.close()
 

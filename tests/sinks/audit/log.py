@@ -14,6 +14,7 @@ from sinks.audit.notes import sign_note
 from sinks.audit.sealer import Sealed
 from sinks.audit.writer import AuditWriter
 from sinks.batches import Refused
+from sinks.log_ends import not_asked
 from sinks.tables import TABLES
 from tests.sinks.samples import Row, audit, now_ms, row
 from tests.sinks.warehouse import Warehouse
@@ -49,7 +50,7 @@ class AuditLog:
     def write(self, records: Sequence[Row]) -> list[Refused]:
         writer = self.writer()
         try:
-            return writer.write(records, {})
+            return writer.write(records, not_asked)
         finally:
             writer.close()
 

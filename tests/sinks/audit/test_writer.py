@@ -13,6 +13,7 @@ from sinks.audit.writer import AuditWriter
 from sinks.claims import Claims
 from sinks.engine import EmbeddedSession, ServerEngine
 from sinks.errors import EngineUnavailable, Fenced, LogAltered
+from sinks.log_ends import not_asked
 from tests.sinks.audit.log import FIRST_DAY, NOON_MS, TABLE, AuditLog, audit_row, sign
 from tests.sinks.http_engine import served
 from tests.sinks.samples import Row
@@ -71,15 +72,15 @@ def test_what_is_no_audit_record_is_refused_and_leaves_no_gap(log: AuditLog) -> 
 def test_of_two_writers_one_wins_and_the_other_goes_on_behind_it(log: AuditLog) -> None:
     slow, quick = log.writer(), log.writer()
     records = some(0, 12)
-    slow.write(records[:2], {})
-    quick.write(records[:6], {})
-    assert slow.write(records[2:4], {}) == [], "the log has them already"
+    slow.write(records[:2], not_asked)
+    quick.write(records[:6], not_asked)
+    assert slow.write(records[2:4], not_asked) == [], "the log has them already"
     with pytest.raises(EngineUnavailable):
-        slow.write(records[2:9], {})
-    assert slow.write(records[2:9], {}) == []
+        slow.write(records[2:9], not_asked)
+    assert slow.write(records[2:9], not_asked) == []
     with pytest.raises(EngineUnavailable):
-        quick.write(records[6:12], {})
-    assert quick.write(records[6:12], {}) == []
+        quick.write(records[6:12], not_asked)
+    assert quick.write(records[6:12], not_asked) == []
     assert log.links == list(chained(Head(), records))
     slow.close()
     quick.close()
@@ -89,8 +90,8 @@ def test_a_topic_that_was_made_anew_goes_on_in_the_same_chain(log: AuditLog) -> 
     log.write(some(100, 3))
     writer = log.writer()
     anew = [audit_row(offset, actor="later") for offset in range(5)]
-    writer.write(anew[:4], {0: 4})
-    writer.write(anew[4:], {0: 5})
+    writer.write(anew[:4], lambda partitions: {0: 4})
+    writer.write(anew[4:], lambda partitions: {0: 5})
     writer.close()
     assert [link.offset for link in log.links] == [100, 101, 102, 0, 1, 2, 3, 4]
 
@@ -134,10 +135,10 @@ ALTERATIONS = {
 @pytest.mark.parametrize("sealed_before", [False, True])
 def test_nothing_is_signed_that_was_altered(log: AuditLog, what: str, sealed_before: bool) -> None:
     writer = log.writer()
-    writer.write(some(0, 6), {})
+    writer.write(some(0, 6), not_asked)
     if sealed_before:
         writer.seal(sign, NOON_MS)
-        writer.write(some(6, 1), {})
+        writer.write(some(6, 1), not_asked)
         writer.forget()
     log.session.command(ALTERATIONS[what])
     with pytest.raises(LogAltered):
@@ -199,11 +200,11 @@ def test_on_a_server_who_wakes_up_late_is_refused(log: AuditLog) -> None:
     sent = some(0, 12)
     with served(log.engine) as dsn:
         first, second = (AuditWriter(ServerEngine(dsn), TABLE, Claims(TABLE)) for _ in range(2))
-        first.write(sent[:4], {})
-        second.write(sent[:8], {})
+        first.write(sent[:4], not_asked)
+        second.write(sent[:8], not_asked)
         with pytest.raises(Fenced):
-            first.write(sent[4:], {})
-        first.write(sent[4:], {})
+            first.write(sent[4:], not_asked)
+        first.write(sent[4:], not_asked)
         for each in (first, second):
             each.close()
     assert [link.offset for link in log.links] == list(range(12))

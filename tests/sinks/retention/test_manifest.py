@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -56,6 +57,41 @@ def test_a_process_that_ends_leaves_no_drop_unrecorded(vault: Vault, text: str, 
     assert stored(vault.warehouse, "sessions", name) == 0
     assert [entry.dropped.reason for entry in vault.done("sessions")] == [Reason.RETENTION]
     assert sum(entry.dropped.rows for entry in vault.done("sessions")) == 1
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("text", "number"), [(f"INSERT INTO {TABLE}", 3), (f"INSERT INTO {TABLE}", 4), ("DROP PART", 2)])
+def test_a_pass_that_is_cut_short_tells_of_each_part_once(vault: Vault, text: str, after: bool, number: int) -> None:
+    """Also where it goes on with the other tables: of the one that failed it keeps what it had seen before."""
+    name = f"short-{text[:4]}-{after}-{number}"
+    for day in (3, 2, 1):
+        write(vault.warehouse, "sessions", name, expiry_ms(vault.warehouse, "sessions") - day * DAY_MS)
+    vault.sweep(now_ms() - 30 * DAY_MS)
+    swept = vault.sweeper.sweep(Unreachable(vault.session, text, after, number), now_ms())  # type: ignore[arg-type]
+    assert set(swept.faults) <= {"sessions"}
+    vault.sweep()
+    report = vault.verified()
+    assert (report.faults, report.open) == ([], {})
+    told = Counter(part for entry in vault.done("sessions") for part in entry.dropped.parts)
+    assert (len(told), set(told.values())) == (3, {1})
+    assert {entry.dropped.reason for entry in vault.done("sessions")} == {Reason.RETENTION}
+    assert stored(vault.warehouse, "sessions", name) == 0
+
+
+class Unreachable(Ending):
+    """Away for the n-th statement of a kind, and there again for what follows."""
+
+    def __init__(self, session: Session, text: str, after: bool, number: int) -> None:
+        super().__init__(session, text, after)
+        self._left = number
+
+    def command(self, sql: str) -> None:
+        self._left -= self._text in sql
+        away = self._text in sql and self._left == 0
+        if not away or self._after:
+            self._session.command(sql)
+        if away:
+            raise EngineUnavailable("code 1 (TEST)")
 
 
 def test_a_copy_that_lacks_entries_gets_them_from_the_other(vault: Vault) -> None:
