@@ -56,9 +56,10 @@ $(INSTALLED): pyproject.toml $(DEPENDENCIES) $(wildcard */__init__.py)
 up: install
 	@exec $(BIN)/viworks up --demo 50
 
-# Two at a time: most of a test's time is waiting for a broker. A file stays with one of them, since its tests share one.
+# Three at a time: most of a test's time is waiting for a broker. tests/distribution.py says what stays together. In the order of
+# the directories, those that take long, or start most, are not left for the end.
 test: install
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: install
 	$(BIN)/python -m pytest -m long

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 
 from schemas.topics import AUDIT
-from sinks import metrics, storage
+from sinks import fatal_signals, metrics, storage
 from sinks.audit.sealing import sealed_while
 from sinks.audit.writer import AuditWriter
 from sinks.claims import Claims
@@ -56,6 +56,7 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
 async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_s: float) -> bool:
     """Serve until a rotation needs the engine closed. Returns whether former keys are needed no more."""
     engine = await asyncio.to_thread(open_engine, settings)
+    fatal_signals.end_the_process()
     try:
         await asyncio.to_thread(_prepare, engine, settings.clickhouse_cluster)
         rotation = Rotation(settings, engine, wait_s)

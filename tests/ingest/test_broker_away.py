@@ -8,15 +8,12 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from infra.kafka import EmbeddedKafka
 from infra.key_files import KeyFiles
-from infra.ports import free_port
-from infra.topics import create_topics
 from tests.deadline import eventually
 from tests.ingest.conftest import edge_settings, registry_double, serving
 from tests.rust_client import RustClient, now_ms
@@ -87,20 +84,10 @@ OUTAGES = {
 
 
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
-async def test_a_broker_that(outage: Outage, tmp_path: Path, key_files: KeyFiles) -> None:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
-    try:
-        await create_topics(broker.bootstrap, 1)
-        await goes_and_returns(broker, key_files, outage)
-    finally:
-        await broker.stop()
-
-
-async def goes_and_returns(broker: EmbeddedKafka, key_files: KeyFiles, outage: Outage) -> None:
-    settings = edge_settings(broker.bootstrap, key_files, produce_timeout_s=outage.timeout_s)
+async def test_a_broker_that(outage: Outage, own_kafka: EmbeddedKafka, key_files: KeyFiles) -> None:
+    settings = edge_settings(own_kafka.bootstrap, key_files, produce_timeout_s=outage.timeout_s)
     async with (
-        registry_double(broker.bootstrap),
+        registry_double(own_kafka.bootstrap),
         serving(settings) as url,
         httpx2.AsyncClient(base_url=url, timeout=30, trust_env=False) as http,
     ):
@@ -110,18 +97,18 @@ async def goes_and_returns(broker: EmbeddedKafka, key_files: KeyFiles, outage: O
         running = [asyncio.create_task(reporter.run()) for reporter in reporters]
         await eventually(lambda: all(len(reporter.accepted) > 5 for reporter in reporters), 20, "events are accepted")
 
-        await outage.begin(broker)
+        await outage.begin(own_kafka)
         await eventually(lambda: all(len(reporter.refused) > 5 for reporter in reporters), 30, "events are refused")
         ready = await http.get("/readyz")
         before = sum(len(reporter.accepted) for reporter in reporters)
-        await outage.end(broker)
+        await outage.end(own_kafka)
         await eventually(lambda: sum(len(r.accepted) for r in reporters) > before + 50, 30, "events are accepted again")
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     assert ready.status_code == 503
     check_refusals(reporters, outage.refused_within_s)
-    await check_accepted(broker.bootstrap, reporters)
+    await check_accepted(own_kafka.bootstrap, reporters)
 
 
 def check_refusals(reporters: list[Reporter], within_s: float) -> None:

@@ -16,7 +16,6 @@ from bench.measured import Measured, wait_for_port
 from infra.kafka import EmbeddedKafka
 from infra.key_files import KeyFiles
 from infra.ports import free_port
-from infra.topics import create_topics
 from ingest.tokens import TokenKeys
 from schemas import codec
 from schemas.topics import EVENTS
@@ -63,15 +62,11 @@ def percentile(ordered: list[float], percent: int) -> float:
 
 
 @pytest.mark.long
-async def test_a_broker_away_for_a_minute(tmp_path: Path, key_files: KeyFiles, capsys: pytest.CaptureFixture[str]) -> None:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
-    try:
-        await create_topics(broker.bootstrap, 1)
-        outage = await away_under_load(broker, key_files, tmp_path / "edge.log")
-        stored = await stored_event_ids(broker.bootstrap)
-    finally:
-        await broker.stop()
+async def test_a_broker_away_for_a_minute(
+    own_kafka: EmbeddedKafka, tmp_path: Path, key_files: KeyFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outage = await away_under_load(own_kafka, key_files, tmp_path / "edge.log")
+    stored = await stored_event_ids(own_kafka.bootstrap)
     missing = {reply.event_id for reply in outage.replies if reply.status == 202} - stored
     with capsys.disabled():
         sys.stdout.write(f"\n{outage.text(len(missing))}\n")

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import pytest_asyncio
 
 from infra.kafka import EmbeddedKafka
 from infra.key_files import KeyFiles
 from infra.pki import ensure_pki
 from infra.ports import free_port
-from infra.topics import create_topics
 from ingest.tokens import TokenKeys
 from schemas import signing
 from tests.deadline import eventually
@@ -94,18 +92,12 @@ def _words(texts: Iterable[str]) -> set[str]:
     return {word for text in texts for word in text.split()}
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def broker(tmp_path: Path) -> EmbeddedKafka:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
-    await create_topics(broker.bootstrap, 1)
-    return broker
-
-
-async def test_no_refusal_puts_its_request_into_the_log(tmp_path: Path, broker: EmbeddedKafka, key_files: KeyFiles) -> None:
+async def test_no_refusal_puts_its_request_into_the_log(
+    tmp_path: Path, own_kafka: EmbeddedKafka, key_files: KeyFiles
+) -> None:
     pki = ensure_pki(tmp_path / "pki")
     settings = edge_settings(
-        broker.bootstrap,
+        own_kafka.bootstrap,
         key_files,
         edge_tls_host="127.0.0.1",
         edge_tls_port=free_port(),
@@ -116,7 +108,7 @@ async def test_no_refusal_puts_its_request_into_the_log(tmp_path: Path, broker: 
         produce_timeout_s=0.5,
     )
     async with edge_process(settings, tmp_path / "edge.log") as edge:
-        refusals = await drive(edge, broker, TokenKeys.from_file(key_files.token_keys))
+        refusals = await drive(edge, own_kafka, TokenKeys.from_file(key_files.token_keys))
     log = edge.log.read_text()
     assert {400, 401, 403, 404, 405, 409, 413, 415, 422, 503} <= refusals.statuses
     assert [canary for canary in refusals.canaries if canary in log] == []

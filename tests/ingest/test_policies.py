@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
-import pytest
 
 from infra.kafka import EmbeddedKafka
 from infra.key_files import KeyFiles
-from infra.ports import free_port
-from infra.topics import create_topics
 from schemas.policies import DEFAULT_VERSION
 from tests.deadline import eventually
 from tests.ingest.conftest import edge_settings, registry_double, serving
@@ -24,18 +19,6 @@ from tests.topic_probe import TopicProbe
 WITHIN_S = 5.0
 
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[str]:
-    """One of its own: these policies select everybody."""
-    started = EmbeddedKafka(tmp_path / "broker", free_port())
-    await started.start()
-    try:
-        await create_topics(started.bootstrap, 1)
-        yield started.bootstrap
-    finally:
-        await started.stop()
-
-
 async def beat(client: RustClient) -> httpx2.Response:
     answer = await client.post("heartbeat", samples.heartbeat(now_ms(), client.client_id))
     assert answer.status_code == 202, answer.text
@@ -44,8 +27,10 @@ async def beat(client: RustClient) -> httpx2.Response:
 
 
 async def test_a_change_reaches_the_clients_in_time_and_a_restart_takes_nothing_back(
-    broker: str, key_files: KeyFiles
+    own_kafka: EmbeddedKafka, key_files: KeyFiles
 ) -> None:
+    # These policies select everybody.
+    broker = own_kafka.bootstrap
     settings = edge_settings(broker, key_files)
     async with registry_double(broker), TopicProbe(broker) as probe:
         async with serving(settings) as url, httpx2.AsyncClient(base_url=url, trust_env=False) as http:

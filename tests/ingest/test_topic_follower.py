@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,21 +119,16 @@ async def test_a_broker_that_is_not_there_is_told_in_time() -> None:
             pass
 
 
-async def test_a_broker_that_restarts_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
-    writer, seen = Writer(broker.bootstrap), Seen()
-    try:
-        await create_topics(broker.bootstrap, 1, [writer.topic])
-        await writer.write(encoded("p-1", 1))
-        async with TopicFollower(broker.bootstrap, writer.topic, seen.apply) as follower:
-            broker.kill()
-            await broker.wait()
-            await eventually(lambda: follower.failing, 15, "the outage is noticed")
-            await broker.start()
-            await writer.write(encoded("p-1", 2), encoded("p-2", 3))
-            await eventually(lambda: len(seen.records) == 3, 15, "what was written after the outage")
-            await eventually(lambda: not follower.failing, 5, "the end of the outage is noticed")
-    finally:
-        await broker.stop()
+async def test_a_broker_that_restarts_loses_and_repeats_nothing(own_kafka: EmbeddedKafka) -> None:
+    writer, seen = Writer(own_kafka.bootstrap), Seen()
+    await create_topics(own_kafka.bootstrap, 1, [writer.topic])
+    await writer.write(encoded("p-1", 1))
+    async with TopicFollower(own_kafka.bootstrap, writer.topic, seen.apply) as follower:
+        own_kafka.kill()
+        await own_kafka.wait()
+        await eventually(lambda: follower.failing, 15, "the outage is noticed")
+        await own_kafka.start()
+        await writer.write(encoded("p-1", 2), encoded("p-2", 3))
+        await eventually(lambda: len(seen.records) == 3, 15, "what was written after the outage")
+        await eventually(lambda: not follower.failing, 5, "the end of the outage is noticed")
     assert sorted(seen.records) == [("p-1", 1), ("p-1", 2), ("p-2", 3)]

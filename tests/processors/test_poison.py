@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from aiokafka import ConsumerRecord
 
+from infra.kafka import EmbeddedKafka
 from processors.settings import ProcessorSettings
 from schemas import codec
 from schemas.topics import ALERTS, DLQ, EVENTS, HEARTBEATS, LIVENESS, REGISTRATIONS, VERDICTS, Topic
-from tests.brokers import running_broker
 from tests.deadline import eventually
 from tests.processors import poison
 from tests.processors.harness import Lab, worker_settings, working
@@ -39,17 +39,10 @@ SAMPLES: dict[Topic, Callable[[str], dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
-def poisoned(tmp_path: Path) -> Iterator[str]:
-    """A broker of its own: what this leaves on the topics would be read by every group that comes later."""
-    with running_broker(tmp_path) as broker:
-        yield broker.bootstrap
-
-
 @pytest.mark.parametrize("count", [2_400, pytest.param(60_000, marks=pytest.mark.long)])
-async def test_poison_costs_nobody_but_itself(poisoned: str, tmp_path: Path, count: int) -> None:
-    settings = worker_settings(poisoned, tmp_path)
-    async with Lab(poisoned) as lab:
+async def test_poison_costs_nobody_but_itself(own_kafka: EmbeddedKafka, tmp_path: Path, count: int) -> None:
+    settings = worker_settings(own_kafka.bootstrap, tmp_path)
+    async with Lab(own_kafka.bootstrap) as lab:
         sent = await send(lab, count)
         assert set(sent.bad.values()) == {*poison.KINDS, *poison.OF_HEARTBEATS}
         await all_had_their_effect(settings, lab, sent, 15 + count / 500)

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 from infra.kafka import EmbeddedKafka
-from infra.ports import free_port
-from infra.topics import create_topics
 
 PROGRAM = """
 import asyncio, signal, sys
@@ -26,25 +24,19 @@ asyncio.run(main())
 """
 
 
-async def test_a_worker_without_its_broker_ends(tmp_path: Path) -> None:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
+async def test_a_worker_without_its_broker_ends(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, own_kafka.bootstrap, tmp_path / "worker",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        await create_topics(broker.bootstrap, replication_factor=1)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, broker.bootstrap, tmp_path / "worker",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            assert process.stdout
-            assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
-            broker.kill()
-            await broker.wait()
-            process.terminate()
-            assert await asyncio.wait_for(process.wait(), 10) == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        assert process.stdout
+        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        own_kafka.kill()
+        await own_kafka.wait()
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 10) == 0
     finally:
-        await broker.stop()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -94,6 +94,17 @@ class SinkProcess:
                 process.kill()
             await process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The process id of the last start."""
+        assert self._process
+        return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait for it to end by itself, and return its exit status, negative for a signal."""
+        assert self._process
+        return await asyncio.wait_for(self._process.wait(), 30)
+
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         assert self._process

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from sinks import fatal_signals
 from sinks.batches import Refused
 from sinks.engine import EmbeddedEngine, Session, open_engine
 from sinks.errors import QueryRefused
@@ -38,6 +39,7 @@ class Warehouse:
         self.settings = SinkSettings(data_dir=directory / "data", storage_key_file=key, sql_max_execution_s=10)
         engine = open_engine(self.settings)
         assert isinstance(engine, EmbeddedEngine)
+        fatal_signals.end_the_process()
         self.engine = engine
         self.session: Session = engine.session()
         migrate(self.session)

@@ -18,7 +18,6 @@ from prometheus_client import REGISTRY
 
 from infra.kafka import EmbeddedKafka
 from infra.ports import free_port
-from infra.topics import create_topics
 from processors.clock import system_clock
 from processors.delivery.receivers_file import read_receivers
 from processors.delivery.runner import Runner
@@ -262,23 +261,17 @@ async def test_a_consumer_that_stalls_is_replaced(bench: Bench, receiver: HttpRe
 
 
 @pytest.mark.long
-async def test_a_broker_that_was_away_is_read_on(receiver: HttpReceiver, tmp_path: Path) -> None:
-    broker = EmbeddedKafka(tmp_path / "broker", free_port())
-    await broker.start()
-    await create_topics(broker.bootstrap, replication_factor=1)
-    try:
-        async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-            bench = Bench(broker.bootstrap, tmp_path, producer)
-            bench.add(receiver, "works")
-            async with bench.delivering():
-                first = await bench.fire()
-                await eventually(lambda: ids(receiver) == [delivery_id(first)], 10)
-                await broker.stop()
-                await broker.start()
-                second = await bench.fire()
-                await eventually(lambda: delivery_id(second) in ids(receiver), 60)
-    finally:
-        await broker.stop()
+async def test_a_broker_that_was_away_is_read_on(own_kafka: EmbeddedKafka, receiver: HttpReceiver, tmp_path: Path) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=own_kafka.bootstrap) as producer:
+        bench = Bench(own_kafka.bootstrap, tmp_path, producer)
+        bench.add(receiver, "works")
+        async with bench.delivering():
+            first = await bench.fire()
+            await eventually(lambda: ids(receiver) == [delivery_id(first)], 10)
+            await own_kafka.stop()
+            await own_kafka.start()
+            second = await bench.fire()
+            await eventually(lambda: delivery_id(second) in ids(receiver), 60)
 
 
 @pytest.mark.long

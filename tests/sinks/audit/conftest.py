@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.sinks.audit.log import AuditLog
@@ -9,11 +11,13 @@ from tests.sinks.warehouse import Warehouse
 
 
 @pytest.fixture
-def log(warehouse: Warehouse) -> AuditLog:
+def log(warehouse: Warehouse) -> Iterator[AuditLog]:
     for table in ("audit_log", "audit_checkpoints"):
         # Made anew and not only emptied, so that the names of the inserts of the test before are forgotten.
         ((definition,),) = warehouse.session.rows(f"SELECT create_table_query FROM system.tables WHERE name = '{table}'")
         warehouse.session.command(f"DROP TABLE viworks.{table} SYNC")
         warehouse.session.command(definition)
     warehouse.session.command("TRUNCATE TABLE viworks.audit_unchained")
-    return AuditLog(warehouse)
+    yield AuditLog(warehouse)
+    for table in ("audit_log", "audit_checkpoints", "audit_unchained"):
+        warehouse.session.command(f"TRUNCATE TABLE viworks.{table}")

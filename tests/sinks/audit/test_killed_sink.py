@@ -8,7 +8,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
@@ -23,18 +23,10 @@ from infra.kafka import EmbeddedKafka
 from infra.settings import InfraSettings
 from infra.sql_tokens import local_token
 from sinks.audit.report import Report
-from tests.brokers import running_broker
 from tests.deadline import eventually
 from tests.sinks.audit.log import KEY
 from tests.sinks.samples import audit, row
 from tests.sinks.sink_process import SinkProcess, produce
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
-    """Of its own: on a shared one lie the checkpoints of other logs, signed with other keys."""
-    with running_broker(tmp_path / "broker") as broker:
-        yield broker
 
 
 class KilledSink:
@@ -130,8 +122,8 @@ async def _more_than(sink: KilledSink, before: int) -> None:
     await eventually(more, 30)
 
 
-async def test_a_killed_sink_leaves_a_sound_log(broker: EmbeddedKafka, tmp_path: Path) -> None:
-    sink = KilledSink(broker.bootstrap, tmp_path)
+async def test_a_killed_sink_leaves_a_sound_log(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    sink = KilledSink(own_kafka.bootstrap, tmp_path)
     try:
         await kill_in_the_middle(sink, 2)
         report = await sink.verified()
@@ -146,8 +138,8 @@ async def test_a_killed_sink_leaves_a_sound_log(broker: EmbeddedKafka, tmp_path:
 
 
 @pytest.mark.long
-async def test_a_sink_that_is_killed_often_leaves_a_sound_log(broker: EmbeddedKafka, tmp_path: Path) -> None:
-    sink = KilledSink(broker.bootstrap, tmp_path)
+async def test_a_sink_that_is_killed_often_leaves_a_sound_log(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    sink = KilledSink(own_kafka.bootstrap, tmp_path)
     try:
         await kill_in_the_middle(sink, 40)
         assert (await sink.verified()).faults == ()
