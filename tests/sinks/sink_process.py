@@ -94,6 +94,11 @@ class SinkProcess:
                 process.kill()
             await process.wait()
 
+    async def ended(self) -> int:
+        """Wait for its end, whatever ends it, and return its exit status."""
+        assert self._process
+        return await self._process.wait()
+
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
         assert self._process
