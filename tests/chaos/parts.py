@@ -95,9 +95,11 @@ class KeptSink:
         self._task = asyncio.create_task(self._keep())
 
     def kill(self) -> None:
-        """``kill -9``."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send(signal.SIGKILL)
+        """``kill -9``, where it runs; ``ready`` is set again once the next one is."""
+        if self.ready.is_set():
+            self.ready.clear()
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send(signal.SIGKILL)
 
     async def end(self) -> None:
         """End it at once and for good."""
