@@ -166,7 +166,11 @@ class Client:
         return await self._used().register()
 
     async def heartbeat(self, metrics: Metrics, status: str | None = None) -> int:
-        """Send one heartbeat; return the version of the policy in force. Raises Unreachable, Refused, AnswerNotTrusted."""
+        """Send one heartbeat; return the version of the policy in force.
+
+        Raises:
+            MessageInvalid, Unreachable, Refused, AnswerNotTrusted.
+        """
         parts, status = self._used(), status or self.status
         return await parts.beat(lambda: drafts.heartbeat(self.keys.client_id, metrics, status, parts.link.clock()))
 

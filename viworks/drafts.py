@@ -100,8 +100,8 @@ def registration(installation: Installation, public_key_pem: str, now_ms: int, c
 
 
 def heartbeat(client_id: str, metrics: Metrics, status: str, now_ms: int) -> Draft:
-    """A heartbeat of now."""
-    return {
+    """A heartbeat of now. Raises MessageInvalid."""
+    draft = {
         "client_id": client_id,
         "timestamp": now_ms,
         "status": status,
@@ -113,6 +113,7 @@ def heartbeat(client_id: str, metrics: Metrics, status: str, now_ms: int) -> Dra
             "encrypted": True,
         },
     }
+    return _checked("heartbeat", draft)
 
 
 def session(client_id: str, facts: SessionFacts, status: str, end_time: int | None) -> Draft:
@@ -145,7 +146,7 @@ def event(client_id: str, members: Mapping[str, Any], description: str, details:
     return _checked("events", draft, "details.description", description)
 
 
-def _checked(kind: Literal["sessions", "events"], draft: Draft, sensitive: str, text: str) -> Draft:
+def _checked(kind: Literal["heartbeat", "sessions", "events"], draft: Draft, sensitive: str = "", text: str = "") -> Draft:
     """The draft, if the server will take it: what it refuses for good must not be accepted here."""
     try:
         if len(text.encode()) > MAX_SENSITIVE_BYTES:
@@ -153,12 +154,21 @@ def _checked(kind: Literal["sessions", "events"], draft: Draft, sensitive: str, 
         body = msgspec.json.encode({**draft, "signature": ""})
         if len(body) + len(text) + _SIGNATURE_BYTES > MAX_BODY_BYTES:
             raise InvalidMessage(f"a message has at most {MAX_BODY_BYTES} bytes", "")
-        decode_message(body, SecurityEvent) if kind == "events" else decode_message(body, SessionReport)
+        _read(kind, body)
     except InvalidMessage as error:
         raise MessageInvalid(error.detail, error.member) from None
     except (ContractError, UnicodeEncodeError, TypeError):
         raise MessageInvalid("the message cannot be written as JSON") from None
     return draft
+
+
+def _read(kind: Literal["heartbeat", "sessions", "events"], body: bytes) -> None:
+    if kind == "heartbeat":
+        decode_message(body, Heartbeat)
+    elif kind == "events":
+        decode_message(body, SecurityEvent)
+    else:
+        decode_message(body, SessionReport)
 
 
 def _given(**members: Any) -> Draft:

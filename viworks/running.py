@@ -80,18 +80,19 @@ class Running:
         await self._parts.tidy()
 
     async def _beat(self, status: str) -> int:
-        parts, metrics = self._parts, self._measured()
-        if metrics is None:
-            metrics, status = Metrics(0, 0, 0, 0), "error" if status == "online" else status
+        parts = self._parts
+        metrics, status = self._usable(status)
         return await parts.beat(lambda: drafts.heartbeat(self._client_id, metrics, status, parts.link.clock()))
 
-    def _measured(self) -> Metrics | None:
-        """The caller's figures; a fault of the caller's must not make the client count as offline."""
+    def _usable(self, status: str) -> tuple[Metrics, str]:
+        """The caller's figures and status; a fault of the caller's must not make the client count as offline."""
         try:
-            return self._metrics()
+            metrics = self._metrics()
+            drafts.heartbeat(self._client_id, metrics, status, self._parts.link.clock())
         except Exception:
-            log.exception("the metrics of a heartbeat could not be read; its status is error")
-            return None
+            log.exception("the metrics or the status of a heartbeat cannot be used; it says error")
+            return Metrics(0, 0, 0, 0), status if status in ("offline", "maintenance") else "error"
+        return metrics, status
 
     def _chores(self) -> Chores:
         parts = self._parts

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.errors import PartNotStarted
 from infra.service import Part, PartProcess
+from tests.sinks.sink_process import SinkProcess
 
 _START_S = 90.0
 
@@ -79,3 +80,42 @@ class Kept:
                 if "status -9" not in str(error):
                     self.faults.append(f"{self.name}: {error} {' | '.join(error.detail[-2:])}")
             self.ready.clear()
+
+
+class KeptSink:
+    """A sink with its SQL port, kept alive: one that ends for want of a broker is started again, as its supervisor does."""
+
+    def __init__(self, process: SinkProcess) -> None:
+        self.process = process
+        self.ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Keep it alive from now on."""
+        self._task = asyncio.create_task(self._keep())
+
+    def kill(self) -> None:
+        """``kill -9``, where it runs; ``ready`` is set again once the next one is."""
+        if self.ready.is_set():
+            self.ready.clear()
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send(signal.SIGKILL)
+
+    async def end(self) -> None:
+        """End it at once and for good."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.process.kill()
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self.process.start()
+                self.ready.set()
+                await self.process.ended()
+            except (AssertionError, TimeoutError):  # it ended while it started, or the machine has other things to do
+                pass
+            finally:
+                self.ready.clear()
+                await self.process.kill()

@@ -22,7 +22,7 @@ from infra.key_files import ensure_keys
 from infra.ports import free_port
 from infra.topics import create_topics
 from tests.chaos import spool_client
-from tests.chaos.parts import Kept
+from tests.chaos.parts import Kept, KeptSink
 from tests.deadline import eventually
 from tests.ingest.conftest import registry_double
 from tests.sinks.sink_process import SinkProcess
@@ -46,7 +46,7 @@ class Server(NamedTuple):
 
     broker: EmbeddedKafka
     edge: Kept
-    sink: SinkProcess
+    sink: KeptSink
     url: str
 
 
@@ -107,14 +107,15 @@ async def served(directory: Path) -> AsyncIterator[Server]:
         "VIWORKS_PRODUCE_TIMEOUT_S": "2",
     }
     edge = Kept("edge", 0, environment, directory)
-    sink = SinkProcess(broker.bootstrap, directory, f"sinks-{uuid.uuid4()}")
+    sink = KeptSink(SinkProcess(broker.bootstrap, directory, f"sinks-{uuid.uuid4()}"))
     try:
         await create_topics(broker.bootstrap, 1)
-        edge.start()
-        await asyncio.gather(sink.start(), asyncio.wait_for(edge.ready.wait(), PATIENCE_S))
+        for part in (edge, sink):
+            part.start()
+            await asyncio.wait_for(part.ready.wait(), PATIENCE_S)
         yield Server(broker, edge, sink, f"http://127.0.0.1:{port}")
     finally:
-        await sink.kill()
+        await sink.end()
         await edge.end()
         await broker.stop()
 
@@ -171,7 +172,8 @@ async def wreak(server: Server, size: Size, killed: Counter[str], enough: asynci
             await asyncio.sleep(size.pause_s * chance.uniform(0.2, 1.8))
             killed[name] += 1
             await ways[name](server)
-    await asyncio.wait_for(server.edge.ready.wait(), PATIENCE_S)
+    for part in (server.edge, server.sink):
+        await asyncio.wait_for(part.ready.wait(), PATIENCE_S)
 
 
 async def edge_killed(server: Server) -> None:
@@ -179,12 +181,8 @@ async def edge_killed(server: Server) -> None:
 
 
 async def sink_killed(server: Server) -> None:
-    await server.sink.kill()
-    while True:
-        try:
-            return await server.sink.start()
-        except TimeoutError:  # on a machine that has other things to do
-            await server.sink.kill()
+    await asyncio.wait_for(server.sink.ready.wait(), PATIENCE_S)
+    server.sink.kill()
 
 
 async def broker_killed(server: Server) -> None:
@@ -202,8 +200,9 @@ async def delivered(own: Path, server: Server) -> int:
 
 async def in_sql(server: Server, at_least: int) -> Counter[str]:
     """The events of the client, as analysts see them."""
-    analyst = await server.sink.client()
-    await server.sink.count(analyst, "events", CLIENT_ID, at_least, within_s=PATIENCE_S)
+    sink = server.sink.process
+    analyst = await sink.client()
+    await sink.count(analyst, "events", CLIENT_ID, at_least, within_s=PATIENCE_S)
     sql = "SELECT event_id, error_code FROM events WHERE client_id = {c:String}"
     rows = (await asyncio.to_thread(analyst.query, sql, parameters={"c": CLIENT_ID})).result_rows
     assert {code for _, code in rows} == {"chaos"}, "no finding: a crash is no attack"

@@ -101,9 +101,9 @@ class SinkProcess:
         return self._process.pid
 
     async def ended(self) -> int:
-        """Wait for it to end by itself, and return its exit status, negative for a signal."""
+        """Wait for its end, whatever ends it, and return its exit status, negative for a signal."""
         assert self._process
-        return await asyncio.wait_for(self._process.wait(), 30)
+        return await self._process.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,18 @@ import pytest
 from tests.deadline import eventually
 from tests.viworks.fake_server import FakeServer, problem
 from tests.viworks.spooled_clients import METRICS, NOW_MS, Clock, client_at, store, told
-from viworks import AnswerNotTrusted, Client, Device, Identity, KeyStore, Metrics, NoKeyStore, Timing, Unreachable
+from viworks import (
+    AnswerNotTrusted,
+    Client,
+    Device,
+    Identity,
+    KeyStore,
+    MessageInvalid,
+    Metrics,
+    NoKeyStore,
+    Timing,
+    Unreachable,
+)
 from viworks.backoff import Backoff
 from viworks.breaker import BreakerState
 from viworks.upkeep import Upkeep
@@ -219,6 +232,27 @@ async def test_metrics_that_cannot_be_read_do_not_silence_the_client(tmp_path: P
     async with client_at(tmp_path, server) as client:
         client.start(broken)
         await client.online()
+    assert [message["status"] for _, message in server.received] == ["error", "offline"]
+
+
+@pytest.mark.parametrize("metrics", [None, Metrics(1, math.nan, 1, 1), Metrics(1, "much", 1, 1)])  # type: ignore[arg-type]
+async def test_metrics_that_the_server_would_refuse_do_not_silence_the_client(tmp_path: Path, metrics: Metrics) -> None:
+    server = FakeServer()
+    async with client_at(tmp_path, server) as client:
+        client.start(lambda: metrics)
+        await asyncio.wait_for(client.online(), 5)
+    assert [message["status"] for _, message in server.received] == ["error", "offline"]
+    assert server.received[0][1]["metrics"]["memory_usage"] == 0
+
+
+async def test_a_status_that_is_none_does_not_silence_the_client(tmp_path: Path) -> None:
+    server = FakeServer()
+    async with client_at(tmp_path, server) as client:
+        client.status = "lunch"
+        client.start(lambda: METRICS)
+        await asyncio.wait_for(client.online(), 5)
+        with pytest.raises(MessageInvalid):
+            await client.heartbeat(METRICS)
     assert [message["status"] for _, message in server.received] == ["error", "offline"]
 
 
