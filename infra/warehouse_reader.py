@@ -19,12 +19,11 @@ Ask = Callable[[str], Iterator[bytes]]
 
 @contextmanager
 def asking(settings: InfraSettings) -> Iterator[Ask]:
-    """A function that runs a query and gives its answer as JSONEachRow, in pieces. Raises NotRunning."""
+    """A function that runs a query and gives its answer as JSONEachRow, in pieces. Raises NotRunning, WarehouseUnusable."""
     if settings.clickhouse:
-        import clickhouse_connect
+        from infra.sql_reader import connected
 
-        server = clickhouse_connect.get_client(dsn=settings.clickhouse)
-        with closing(server):
+        with closing(connected(dsn=settings.clickhouse)) as server:
             yield lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
         return
     content = run_file.read(settings.data_dir)
