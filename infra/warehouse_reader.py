@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from infra import run_file
-from infra.errors import NotRunning, SqlPortAway
+from infra.errors import NotRunning, SqlPortAway, WarehouseUnusable
 from infra.settings import InfraSettings
 from infra.sql_client import SqlClient
 from infra.sql_tokens import local_token
@@ -23,12 +24,12 @@ Ask = Callable[[str], Iterator[bytes]]
 
 @contextmanager
 def asking(settings: InfraSettings) -> Iterator[Ask]:
-    """A function that runs a query as the admin and gives its answer as JSONEachRow, in pieces. Raises NotRunning."""
-    if settings.clickhouse:
-        import clickhouse_connect
+    """A function that runs a query as the admin and gives its answer as JSONEachRow, in pieces.
 
-        server = clickhouse_connect.get_client(dsn=settings.clickhouse)
-        with closing(server):
+    Raises NotRunning, WarehouseUnusable.
+    """
+    if settings.clickhouse:
+        with closing(_connected(dsn=settings.clickhouse)) as server:
             yield lambda sql: iter(server.raw_stream(sql, fmt="JSONEachRow"))
         return
     with closing(SqlClient(_sql_port(settings), local_token(settings.data_dir, "admin"))) as port:
@@ -40,15 +41,13 @@ def reader(settings: InfraSettings, role: str) -> Client:
 
     Raises:
         NotRunning: nothing runs, and no server is named.
-        clickhouse_connect's errors, where it does not answer.
+        WarehouseUnusable: it does not answer, or does not let us in.
     """
-    import clickhouse_connect
-
     if settings.clickhouse:
-        return clickhouse_connect.get_client(dsn=settings.clickhouse)
+        return _connected(dsn=settings.clickhouse)
     address = urlsplit(_sql_port(settings))
     token = local_token(settings.data_dir, role)
-    return clickhouse_connect.get_client(
+    return _connected(
         host=address.hostname or "", port=address.port or 0, username="viworks", password=token, database="viworks"
     )
 
@@ -66,3 +65,19 @@ def _sql_port(settings: InfraSettings) -> str:
     if "sql" not in content:
         raise NotRunning(f"Nothing is running in {settings.data_dir}: start it, or name a server by --clickhouse.")
     return str(content["sql"])
+
+
+def _connected(**where: Any) -> Client:
+    import clickhouse_connect
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    # It says on stderr, too, what it raises.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+    try:
+        return clickhouse_connect.get_client(**where)
+    except (ClickHouseError, OSError, ValueError) as error:
+        # Without the text, which repeats the address and may repeat its password.
+        raise WarehouseUnusable(
+            f"The warehouse does not answer, or does not let us in ({type(error).__name__}): see whether `viworks up` runs, "
+            "or that --clickhouse or VIWORKS_CLICKHOUSE names a server with its user and password."
+        ) from None

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "_replay_"
 _SILENCE_S = 30.0
+_POLL_MS = 100
 
 Spans = dict[int, tuple[int, int]]
 
@@ -163,23 +164,29 @@ async def _fill(writer: TableWriter, bootstrap: str, table: Table, spans: Spans)
 
 
 async def _batches(consumer: AIOKafkaConsumer, at: TopicPartition, first: int, end: int) -> AsyncIterator[Sequence[Record]]:
-    """All records of a span. Raises ReplayFailed where one of them is missing."""
+    """All records of a span. Raises ReplayFailed where one of them is missing, TimeoutError where Kafka falls silent."""
     consumer.assign([at])
     consumer.seek(at, first)
+    log_end = (await consumer.end_offsets([at]))[at]
     while first < end:
-        batch = [record for record in await _next(consumer, at) if record.offset < end]
+        batch = [record for record in await _next(consumer, at, min(end, log_end)) if record.offset < end]
         if not batch or [record.offset for record in batch] != list(range(first, first + len(batch))):
             raise ReplayFailed(f"Kafka does not have every record of partition {at.partition}")
         yield batch
         first += len(batch)
 
 
-async def _next(consumer: AIOKafkaConsumer, at: TopicPartition) -> Sequence[Record]:
+async def _next(consumer: AIOKafkaConsumer, at: TopicPartition, end: int) -> Sequence[Record]:
+    """The next records; none where there are none before ``end``.
+
+    The position tells so, not the last record: it goes past what Kafka has an offset for and no record, as of a transaction.
+    """
     async with asyncio.timeout(_SILENCE_S):
-        while not (batches := await consumer.getmany(at, timeout_ms=1_000, max_records=50_000)):
-            pass
-    records: Sequence[Record] = batches[at]
-    return records
+        while await consumer.position(at) < end:
+            if batches := await consumer.getmany(at, timeout_ms=_POLL_MS, max_records=50_000):
+                records: Sequence[Record] = batches[at]
+                return records
+    return ()
 
 
 def _swap(session: Session, table: Table, copy: Table, order: Order) -> None:

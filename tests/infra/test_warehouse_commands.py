@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from infra.data_lock import DataLock
+from infra.ports import free_port
 from sinks.migrate import migrations
 from sinks.storage_keys import read_ring
 
@@ -33,3 +36,12 @@ def test_tables_are_planned_made_and_given_a_new_key(tmp_path: Path) -> None:
     assert viworks(tmp_path, "migrate") == "nothing is outstanding\n"
     with DataLock(tmp_path):
         assert "is in use" in viworks(tmp_path, "migrate", status=1)
+
+
+@pytest.mark.parametrize("command", ["erase somebody --kafka 127.0.0.1:1", "retention", "audit verify"])
+def test_a_server_that_does_not_answer_is_one_sentence(tmp_path: Path, command: str) -> None:
+    dsn = f"http://somebody:secret@127.0.0.1:{free_port()}/"
+    said = viworks(tmp_path, *command.split(), "--clickhouse", dsn, status=1)
+    assert said.startswith("viworks: The warehouse does not answer, or does not let us in (OperationalError): see")
+    assert len(said.splitlines()) == 1
+    assert "secret" not in said

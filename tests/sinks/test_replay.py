@@ -7,11 +7,14 @@ import uuid
 from pathlib import Path
 
 import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
 
 from infra.kafka import EmbeddedKafka
+from sinks.errors import ReplayFailed
 from sinks.replay import PREFIX, Order, Outcome, order_path, outcome_path, rebuild
 from tests.deadline import eventually
-from tests.sinks.samples import event, heartbeat, now_ms, rejection, row
+from tests.sinks.samples import Row, event, heartbeat, now_ms, rejection, row
 from tests.sinks.sink_process import SinkProcess, produce
 from tests.sinks.warehouse import Warehouse
 
@@ -60,6 +63,33 @@ async def test_views_are_fed_after_a_swap(kafka: EmbeddedKafka, warehouse: Wareh
     assert warehouse.session.rows(counted)[0][0] == 6
 
 
+async def test_the_end_of_the_log_is_no_silence(kafka: EmbeddedKafka, warehouse: Warehouse) -> None:
+    """What Kafka cannot have is not waited for: neither records after its newest, nor a marker, which no consumer brings."""
+    name = f"replay-end-{uuid.uuid4()}"
+    rows = await produce(kafka.bootstrap, [row("rejection", rejection(f"{name}-{n}", client_id=name), 0) for n in range(3)])
+    assert not warehouse.write("rejections", rows)
+    at = rows[-1]
+    marked = await produce_in_a_transaction(kafka.bootstrap, at)
+    for first, end in ((at.offset, marked + 1_000_000), (marked, marked + 2), (marked + 1_000, marked + 2_000)):
+        order = Order(uuid.uuid4().hex, "rejections", {at.partition: (first, end)})
+        with pytest.raises(ReplayFailed, match="every record"):
+            await rebuild(warehouse.engine, warehouse.session, kafka.bootstrap, order)
+    counted = f"SELECT count() FROM viworks.rejections WHERE client_id = '{name}'"
+    assert warehouse.session.rows(counted)[0][0] == 3
+
+
+async def produce_in_a_transaction(bootstrap: str, like: Row) -> int:
+    """Put a copy of the record behind it; its offset, which the transaction's marker follows."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=uuid.uuid4().hex)
+    await producer.start()
+    try:
+        async with producer.transaction():
+            placed = await producer.send_and_wait(like.topic, like.value, key=like.key, partition=like.partition)
+        return int(placed.offset)
+    finally:
+        await producer.stop()
+
+
 async def test_what_kafka_does_not_have_any_more_changes_nothing(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     """Through the running sink, as the command does it; then an order that can be carried out."""
     name = f"replay-sink-{uuid.uuid4()}"
@@ -70,7 +100,7 @@ async def test_what_kafka_does_not_have_any_more_changes_nothing(kafka: Embedded
         spans = spans_of(list(rows))
         beyond = {number: (first, end + 1_000_000) for number, (first, end) in spans.items()}
         refused = await carried_out(tmp_path / "data", Order("beyond", "events", beyond), within_s=60)
-        assert refused.fault
+        assert refused.fault.startswith("ReplayFailed")
         left = f"SELECT count() FROM system.tables WHERE startsWith(name, '{PREFIX}')"
         assert await asyncio.to_thread(analyst.command, left) == 0
         compacted = await carried_out(tmp_path / "data", Order("compacted", "clients", spans), within_s=30)
