@@ -15,7 +15,7 @@ from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, WRONG_MINUTES, SinkHavoc
 from tests.deadline import eventually
 from tests.sinks.sink_process import SinkProcess
 
-_SHORT = {"sink_killed": 4, "broker_killed": 1, "rebalanced": 2, "zombie": 1}
+_SHORT = {"sink_killed": 2, "broker_killed": 1, "rebalanced": 1, "zombie": 1}
 _LONG = {"sink_killed": 150, "broker_killed": 50, "rebalanced": 50, "zombie": 20}
 _EVENTS = 1_000_000
 
