@@ -15,7 +15,7 @@ from tests.viworks.spooled_clients import NOW_MS, Clock, client_at, store, told
 from viworks import AnswerLost, Bounds, Client, MessageInvalid, RetryPolicy, SpoolFull, Unreachable
 from viworks.backoff import Backoff
 from viworks.breaker import BreakerPolicy
-from viworks.delivery import MOST_LINES, Delivery, Pace, held_back, may_have_broken, slowed
+from viworks.delivery import FIRST_LINES, Delivery, Pace, held_back, may_have_broken, slowed
 
 DAY_MS = 86_400_000
 
@@ -200,7 +200,7 @@ async def test_what_the_own_breaker_holds_back_has_not_failed(tmp_path: Path) ->
         for _ in range(2):
             await delivery.step()
         assert await delivery.step() == 6_000 + 30_000
-        assert delivery._pace == Pace(MOST_LINES, Backoff(2))
+        assert delivery._pace == Pace(FIRST_LINES, Backoff(2))
 
 
 async def _filled(client: Client, server: FakeServer) -> Delivery:
