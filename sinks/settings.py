@@ -26,6 +26,7 @@ class SinkSettings(BaseSettings):
         sink_instance: the process's own name in the group: the same after a restart, another for each process.
             With it a restarted process has its partitions at once instead of after the session timeout; empty for none.
         sink_session_timeout_s: a process that is silent for so long loses its partitions; not less than the broker allows.
+        sink_batch_rows: how many rows one insert has at most, of ``sink_batch_bytes``: as many where a sink lags.
         sink_linger_ms: how long a row may wait for more to join its batch.
         sink_buffer_bytes: how much of one table may wait in memory before its partitions are paused.
         sink_stall_s: how long Kafka may have records that the consumer does not bring before the process gives up.
@@ -53,10 +54,10 @@ class SinkSettings(BaseSettings):
     sink_group: str = "viworks-sinks"
     sink_instance: str = ""
     sink_session_timeout_s: float = Field(default=10.0, gt=0)
-    sink_batch_rows: int = Field(default=50_000, ge=1, le=500_000)
-    sink_batch_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    sink_batch_rows: int = Field(default=100_000, ge=1, le=500_000)
+    sink_batch_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     sink_linger_ms: int = Field(default=150, ge=0)
-    sink_buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    sink_buffer_bytes: int = Field(default=128 * 1024 * 1024, ge=1024)
     sink_fetch_max_wait_ms: int = Field(default=100, ge=1)
     sink_commit_interval_s: float = Field(default=0.5, gt=0)
     sink_retry_max_s: float = Field(default=10.0, gt=0)

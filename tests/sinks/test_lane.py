@@ -18,7 +18,7 @@ from sinks.log_ends import LogEnds, not_asked
 from sinks.settings import SinkSettings
 from sinks.tables import TABLES
 from tests.deadline import eventually
-from tests.sinks.samples import Row
+from tests.sinks.samples import Row, heartbeat, row
 
 
 def rows(first: int, count: int, partition: int = 0) -> list[Row]:
@@ -115,6 +115,18 @@ async def test_batches_are_bounded_and_in_order() -> None:
         await eventually(lambda: lane.done == {0: 35, 1: 5}, 5)
     assert table.offsets == [*range(35), *range(5)]
     assert max(map(len, table.batches)) == 10
+
+
+async def test_a_lane_that_lags_writes_its_batches_as_large_as_they_may_be() -> None:
+    """With the settings that nobody has changed, and heartbeats as they come: their bytes are no reason for less."""
+    value = row("heartbeat", heartbeat("lagging"), 0).value
+    table = Table()
+    async with running(table) as lane:
+        for first in range(0, 120_000, 20_000):
+            assert not lane.congested
+            lane.add([each._replace(value=value) for each in rows(first, 20_000)])
+        await eventually(lambda: lane.done == {0: 120_000}, 20)
+    assert [len(batch) for batch in table.batches] == [100_000, 20_000]
 
 
 async def test_a_full_buffer_asks_for_no_more() -> None:
