@@ -11,6 +11,9 @@ CANDIDATES := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 pyth
 SUPPORTED = import sys; sys.exit(sys.implementation.name != "cpython" or not (3, $(MIN_MINOR)) <= sys.version_info[:2] <= (3, $(MAX_MINOR)))
 PIP_FLAGS := --disable-pip-version-check --quiet --no-input
 
+# Without byte code each process of the system compiles its thousand modules anew at every start: half of the start's time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install up test check bench chaos soak lock clean
 .DEFAULT_GOAL := help
 
