@@ -25,8 +25,8 @@ def beaten(interval_s: int, fraction: float) -> tuple[Beat, int]:
 
 
 def missed(beat: Beat, interval_s: int, fraction: float, asked_ms: int | None = None) -> tuple[Beat, int]:
-    """A heartbeat was not accepted: the wait before the next, up to twice the interval unless more is asked for."""
-    policy = replace(RETRY, cap_ms=min(RETRY.cap_ms, 2_000 * interval_s))
+    """A heartbeat was not accepted: the wait before the next, up to the interval unless more is asked for."""
+    policy = replace(RETRY, cap_ms=min(RETRY.cap_ms, 1000 * interval_s))
     backoff, wait_ms = failed(policy, beat.backoff, fraction, asked_ms)
     return Beat(backoff), wait_ms
 

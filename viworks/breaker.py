@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 _MOST_DOUBLINGS = 30
-_INTERVALS_OPEN = 1.5
 _PROBE_UNDER_WAY_MS = 1_000
 # RFC 9110, 15.6: these two say that the request is at fault, not that the server is ill.
 _REQUESTS_FAULT = frozenset({501, 505})
@@ -80,11 +79,12 @@ class Permit:
 
 
 def within(policy: BreakerPolicy, interval_s: int) -> BreakerPolicy:
-    """The policy for a client that beats in this interval: it waits for no longer than one and a half of them.
+    """The policy for a client that beats in this interval: it waits for no longer than that.
 
-    A server that is back then hears of it within two and a half (``beating.held_back``); three make a client offline.
+    A server that is back then hears of it within two (``beating.held_back``). Three without a word make a client offline, so
+    that there is one for a server that is not quite well yet.
     """
-    most_ms = int(_INTERVALS_OPEN * 1000 * interval_s)
+    most_ms = 1000 * interval_s
     return replace(policy, open_ms=min(policy.open_ms, most_ms), max_open_ms=min(policy.max_open_ms, most_ms))
 
 
