@@ -59,10 +59,10 @@ $(INSTALLED): pyproject.toml $(DEPENDENCIES) $(wildcard */__init__.py)
 up: install
 	@exec $(BIN)/viworks up --demo 50
 
-# Three at a time: most of a test's time is waiting for a broker. tests/distribution.py says what stays together. In the order of
+# Two at a time: most of a test's time is waiting for a broker. tests/distribution.py says what stays together. In the order of
 # the directories, those that take long, or start most, are not left for the end.
 test: install
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: install
 	$(BIN)/python -m pytest -m long
