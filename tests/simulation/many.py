@@ -12,6 +12,7 @@ from tests.simulation.verdict import disagreements
 
 _CHUNK = 100
 _SHOWN = 20
+_TOLD_EVERY = 50_000
 
 
 class Outcome(NamedTuple):
@@ -33,16 +34,22 @@ def _tells_nobody(_: str) -> None:
 def run(
     first: int, seeds: int, jobs: int, cpu_s: float = float("inf"), tell: Callable[[str], None] = _tells_nobody
 ) -> Outcome:
-    """Seeds from ``first`` on, until there are so many or so much time is spent; ``tell`` hears of disagreements at once."""
+    """Seeds from ``first`` on, until there are so many or so much time is spent.
+
+    ``tell`` hears of disagreements at once, and now and then of how far it is: a run that is cut off can be gone on with.
+    """
     total = Outcome(0, 0, 0.0, [])
     # A child must not be forked from a process that holds threads, such as one that tests have used a broker from.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         for rounds in _rounds(first, seeds, jobs * 4):
+            before = total.seeds
             for outcome in pool.map(_chunk, rounds):
                 for fault in outcome.shown:
                     tell(fault)
                 total = _sum(total, outcome)
+            if total.seeds // _TOLD_EVERY > before // _TOLD_EVERY:
+                tell(f"up to {first + total.seeds:,}: {total}")
             if total.cpu_s > cpu_s:
                 break
     return total
