@@ -1,7 +1,7 @@
 """One statement on its way through the engine: a thread runs it, its result comes through a pipe as it is made.
 
-The engine writes no faster than the client reads, since a full pipe stops it; what is held of a result is the pipe and the
-reader's buffer, however large the result is.
+The engine writes no faster than the client reads, since a full pipe stops it; what is held of a result is the pipe,
+however large the result is.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from concurrent.futures import Executor
 from sinks.errors import QueryRefused
 from sinks.sql_port.control import Control, Progress
 from sinks.sql_port.guard import refusal
+from sinks.sql_port.pipe import PipeReader
 from sinks.sql_port.reader import Answer, Prepared
 
 QUERY_WAS_CANCELLED = 394
-_BUFFER_BYTES = 256 * 1024
 _KILL_AGAIN_S = 0.2
 
 
@@ -31,8 +31,7 @@ class Execution:
         self._threads = threads
         self._cancelled = False
         self._rest = b""
-        self._transport: asyncio.BaseTransport | None = None
-        self._pipe: asyncio.StreamReader | None = None
+        self._pipe: PipeReader | None = None
         self._work: asyncio.Future[Answer] | None = None
 
     async def start(self, compression: str) -> None:
@@ -41,16 +40,13 @@ class Execution:
         if not self._prepared.shape.is_select:
             self._work = loop.run_in_executor(self._threads, self._run_whole)
             return
-        source, target = os.pipe()
-        self._pipe = asyncio.StreamReader(_BUFFER_BYTES)
-        protocol = asyncio.StreamReaderProtocol(self._pipe)
-        self._transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(source, "rb", buffering=0))
-        self._work = loop.run_in_executor(self._threads, self._run_into, target, compression)
+        self._pipe = PipeReader()
+        self._work = loop.run_in_executor(self._threads, self._run_into, self._pipe.target, compression)
 
     async def read(self) -> bytes:
         """The next piece of the result; empty at its end, or where it broke off: then ``answer`` raises."""
         if self._pipe is not None:
-            return await self._pipe.read(_BUFFER_BYTES)
+            return await self._pipe.read()
         if self._work is not None and not self._work.done():
             # Not a SELECT: a short list, which comes as a whole.
             await asyncio.wait([self._work])
@@ -92,8 +88,8 @@ class Execution:
             await asyncio.get_running_loop().run_in_executor(self._threads, self._prepared.close)
 
     def _close_pipe(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        if self._pipe is not None:
+            self._pipe.close()
 
     def _run_into(self, target: int, compression: str) -> Answer:
         try:
