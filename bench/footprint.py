@@ -60,12 +60,12 @@ def fresh_environment(directory: Path) -> Path:
     return directory / "bin" / "python"
 
 
-def import_times(python: Path, rounds: int) -> dict[str, float]:
-    """``import viworks`` in fresh processes, less what a process takes that imports nothing: medians in milliseconds.
+def import_times(python: Path, rounds: int, modules: str = "viworks") -> dict[str, float]:
+    """``import viworks``, or others, in fresh processes, less what one takes that imports nothing: medians in milliseconds.
 
     The processor's time says what the import costs on a machine that is busy with other things.
     """
-    pairs = [(_run_ms(python, "pass"), _run_ms(python, "import viworks")) for _ in range(rounds + 1)][1:]
+    pairs = [(_run_ms(python, "pass"), _run_ms(python, f"import {modules}")) for _ in range(rounds + 1)][1:]
     wall, cpu = ([after[which] - before[which] for before, after in pairs] for which in (0, 1))
     return {"import_ms": round(statistics.median(wall), 1), "import_cpu_ms": round(statistics.median(cpu), 1)}
 

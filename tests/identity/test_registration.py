@@ -21,7 +21,7 @@ from tests.schemas import messages_samples as samples
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Edges = tuple[httpx2.AsyncClient, httpx2.AsyncClient]
-REPLAYS, AT_ONCE = 1_000, 200
+REPLAYS, AT_ONCE = 1_000, 50
 HOUR_MS = 3_600_000
 
 

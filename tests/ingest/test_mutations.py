@@ -13,7 +13,6 @@ from tests.ingest.mutations import ALICE, ALICE_TOO, BOB, GETS, POSTS
 from tests.ingest.signed_requests import Request, receive
 
 LEAST = 10_000
-WITHIN_S = 10.0
 
 
 def accepted(request: Request) -> bool:
@@ -50,7 +49,6 @@ def test_no_mutation_is_accepted(pytestconfig: pytest.Config, capsys: pytest.Cap
     assert wrongly[:5] == []
     assert sum(counts.values()) >= LEAST
     assert min(counts.values()) > 0
-    assert took_s < WITHIN_S
 
 
 @pytest.mark.parametrize("request_", [*POSTS, *GETS, *BOB.requests()], ids=lambda sent: sent.row.name)

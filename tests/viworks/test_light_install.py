@@ -15,7 +15,12 @@ from packaging.requirements import Requirement
 from bench.footprint import build_wheel, import_times
 
 NEEDED = {"viworks", "cffi", "cryptography", "h11", "msgspec", "pycparser", "pynacl"}
-IMPORT_MS = 200
+NEEDED_MODULES = (
+    "asyncio, cryptography.hazmat.primitives.asymmetric.x25519, cryptography.hazmat.primitives.ciphers.aead, "
+    "cryptography.x509, email, h11, hashlib, json, logging, msgspec, nacl.signing, secrets, sqlite3, ssl"
+)
+"""What the library cannot do without."""
+MOST_OF_NEEDED = 1.5
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +77,7 @@ def test_the_command_says_how_to_get_the_server(python: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_importing_it_is_quick(python: Path) -> None:
-    """By the processor's time, since other tests run beside; ``python -m bench.footprint`` prints the wall's too."""
-    assert import_times(python, 5)["import_cpu_ms"] <= IMPORT_MS
+def test_importing_it_costs_little_more_than_what_it_needs(python: Path) -> None:
+    """By the processor's time and as a ratio, on whatever machine; ``python -m bench.footprint`` prints milliseconds."""
+    needed, whole = (import_times(python, 5, modules)["import_cpu_ms"] for modules in (NEEDED_MODULES, "viworks"))
+    assert whole <= MOST_OF_NEEDED * needed
