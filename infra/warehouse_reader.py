@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Ask = Callable[[str], Iterator[bytes]]
 
+# It says on stderr, too, what it raises.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+
 
 @contextmanager
 def asking(settings: InfraSettings) -> Iterator[Ask]:
@@ -71,8 +74,6 @@ def _connected(**where: Any) -> Client:
     import clickhouse_connect
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    # It says on stderr, too, what it raises.
-    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     try:
         return clickhouse_connect.get_client(**where)
     except (ClickHouseError, OSError, ValueError) as error:

@@ -42,23 +42,24 @@ class PipeReader:
         """Whoever writes gets a broken pipe; whoever reads, the end. A second time does nothing."""
         if self._source is None:
             return
-        if self._readable is not None:
-            self._heard(self._source, self._readable)
+        self._wake()
         os.close(self._source)
         self._source = None
 
     async def _wait(self, source: int) -> None:
         loop = asyncio.get_running_loop()
-        self._readable = loop.create_future()
-        loop.add_reader(source, self._heard, source, self._readable)
+        self._readable = readable = loop.create_future()
+        loop.add_reader(source, self._wake)
         try:
-            await self._readable
+            await readable
         finally:
-            if self._readable is not None:  # given up by its caller
-                self._heard(source, self._readable)
+            self._wake()  # where its caller gave up
 
-    def _heard(self, source: int, readable: asyncio.Future[None]) -> None:
-        asyncio.get_running_loop().remove_reader(source)
-        self._readable = None
+    def _wake(self) -> None:
+        """Whoever waits looks again. Not after the end: by then the number may be another file's."""
+        if self._readable is None or self._source is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._source)
+        readable, self._readable = self._readable, None
         if not readable.done():
             readable.set_result(None)

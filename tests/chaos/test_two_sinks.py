@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from infra.kafka import EmbeddedKafka
-from tests.brokers import running_broker
 from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, WRONG_MINUTES
 from tests.chaos.two_sinks import TwoSinks
 
@@ -17,18 +15,13 @@ _SHORT = {"late_zombie": 1}
 _LONG = {"zombie": 20, "late_zombie": 20, "killed": 20}
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
-    """One of its own, so that all heartbeats on it are of this test."""
-    with running_broker(tmp_path / "broker") as own:
-        yield own
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(("rounds", "burst"), [(_SHORT, 200), (_LONG, 500)], ids=["short", "long"])
-async def test_nothing_is_lost_or_doubled(broker: EmbeddedKafka, tmp_path: Path, rounds: dict[str, int], burst: int) -> None:
+async def test_nothing_is_lost_or_doubled(
+    own_kafka: EmbeddedKafka, tmp_path: Path, rounds: dict[str, int], burst: int
+) -> None:
     group = f"sinks-{uuid.uuid4()}"
-    async with TwoSinks(broker.bootstrap, tmp_path, group, burst, SESSION_TIMEOUT_S, seed=burst) as sinks:
+    async with TwoSinks(own_kafka.bootstrap, tmp_path, group, burst, SESSION_TIMEOUT_S, seed=burst) as sinks:
         await sinks.run(**rounds)
         await _check(sinks)
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import yaml
 
 from infra.kafka import EmbeddedKafka
 from processors.rules import loading
 from schemas.topics import ALERTS, AUDIT
-from tests.brokers import running_broker
 from tests.processors.harness import Lab, evidence, worker_settings, working
 from tests.sinks.sink_process import SinkProcess
 
@@ -26,21 +23,14 @@ def one_shipped_rule(rule: str, directory: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
-    """One of its own: what other tests failed at would raise the alert first."""
-    with running_broker(tmp_path / "broker") as own:
-        yield own
-
-
-async def test_a_sink_that_cannot_keep_retention_raises_the_alert(broker: EmbeddedKafka, tmp_path: Path) -> None:
+async def test_a_sink_that_cannot_keep_retention_raises_the_alert(own_kafka: EmbeddedKafka, tmp_path: Path) -> None:
     key, manifest = tmp_path / "audit.key", tmp_path / "data" / "retention" / "manifest.jsonl"
     key.write_bytes(base64.b64encode(bytes(32)))
     manifest.parent.mkdir(parents=True)
     manifest.write_text('"no entry of a manifest"\n')
-    settings = worker_settings(broker.bootstrap, tmp_path, rules=one_shipped_rule("retention_failed", tmp_path))
-    sink = SinkProcess(broker.bootstrap, tmp_path, f"sinks-{uuid.uuid4()}", audit_key_file=str(key))
-    async with Lab(broker.bootstrap) as lab, working(settings), sink:
+    settings = worker_settings(own_kafka.bootstrap, tmp_path, rules=one_shipped_rule("retention_failed", tmp_path))
+    sink = SinkProcess(own_kafka.bootstrap, tmp_path, f"sinks-{uuid.uuid4()}", audit_key_file=str(key))
+    async with Lab(own_kafka.bootstrap) as lab, working(settings), sink:
         record, *_ = await lab.wait_for(AUDIT, action="retention_run", outcome="failed", within_s=30)
         alert, *_ = await lab.wait_for(ALERTS, rule="retention_failed", within_s=30)
     assert record["details"] == '{"fault":"ManifestInvalid"}'

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +140,23 @@ def test_a_forked_child_is_told_so_at_once(tmp_path: Path) -> None:
         client.report_event("policy_violation", "low", "t")
 
 
-def test_a_call_from_its_own_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("call", [BlockingClient.flush, BlockingClient.close], ids=["flush", "close"])
+def test_a_call_from_its_own_thread_does_not_wait_for_itself(
+    tmp_path: Path, call: Callable[[BlockingClient], object]
+) -> None:
     heard: list[str] = []
     with client_at(tmp_path, FakeServer()) as client:
 
         def metrics() -> Metrics:
             try:
-                client.flush()
+                call(client)
             except ClientError as error:
                 heard.append(str(error))
             return METRICS
 
         client.start(metrics)
         assert client.online(5)
+        client.report_event("policy_violation", "low", "t")
     assert "wait for itself" in heard[0]
 
 
@@ -183,23 +188,6 @@ def test_a_call_that_is_under_way_when_another_thread_closes_the_client_returns(
     client.close()
     thread.join(5)
     assert outcomes == ["the client was closed meanwhile"]
-
-
-def test_it_is_not_closed_from_its_own_thread(tmp_path: Path) -> None:
-    heard: list[str] = []
-    with client_at(tmp_path, FakeServer()) as client:
-
-        def metrics() -> Metrics:
-            try:
-                client.close()
-            except ClientError as error:
-                heard.append(str(error))
-            return METRICS
-
-        client.start(metrics)
-        assert client.online(5)
-        client.report_event("policy_violation", "low", "t")
-    assert "wait for itself" in heard[0]
 
 
 def test_a_close_that_is_interrupted_releases_the_spool(tmp_path: Path) -> None:
