@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from tests.deadline import eventually
+from tests.deadline import promised
 from tests.end_to_end.conftest import INTERVAL_S
 from tests.end_to_end.system import System
 from tests.rust_client import BASE, RustClient, now_ms
@@ -67,7 +67,7 @@ async def test_a_policy_reaches_whom_it_selects_and_nobody_else(
     version = version_of(system.command("policy", "set", name, "--interval", "120", f"--{member.replace('_', '-')}", name))
     written = time.monotonic()
     for client, etag in zip((selected, other), etags, strict=True):
-        await eventually(lambda client=client: has_version(client, version), WITHIN_S - (time.monotonic() - written))
+        await promised(lambda client=client: has_version(client, version), WITHIN_S - (time.monotonic() - written))
         await check_etags(client, etag)
     assert (await in_force(selected), await in_force(other)) == ((name, 120), ("default", INTERVAL_S))
     assert (await selected.get("config")).json()["heartbeat_interval"] == 120
@@ -78,7 +78,7 @@ async def test_a_policy_reaches_whom_it_selects_and_nobody_else(
 
     deleted = version_of(system.command("policy", "delete", name))
     assert deleted > version
-    await eventually(lambda: has_version(selected, deleted), WITHIN_S)
+    await promised(lambda: has_version(selected, deleted), WITHIN_S)
     assert await in_force(selected) == ("default", INTERVAL_S)
 
 

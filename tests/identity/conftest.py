@@ -41,7 +41,8 @@ class Site:
     pki: PkiFiles
 
     def settings(self, **changes: Any) -> EdgeSettings:
-        return edge_settings(self.bootstrap, self.keys, **{"key_overlap_s": OVERLAP_S, **changes})
+        # Fifty who register at once wait for one another, on a slow machine for longer than an edge waits by itself.
+        return edge_settings(self.bootstrap, self.keys, **{"key_overlap_s": OVERLAP_S, "verdict_timeout_s": 25.0, **changes})
 
     async def order(self, subject: str, action: str, **body: Any) -> dict[str, Any]:
         return await administration.order(self.bootstrap, subject, action, body, "tester")

@@ -19,7 +19,7 @@ from infra.key_files import rotate_token_keys
 from schemas import signing
 from schemas.certificates import client_uri
 from schemas.commands import EVERYBODY
-from tests.deadline import eventually
+from tests.deadline import eventually, promised
 from tests.identity.conftest import OVERLAP_S, Site, edge, gather
 from tests.identity.test_registration import Edges, problem
 from tests.rust_client import RustClient, now_ms
@@ -53,7 +53,7 @@ async def refused_everywhere(client: RustClient, edges: Edges) -> float:
         answers = await gather(*(beat(client, http) for http in edges))
         return set(answers) == {(401, "invalid-api-key")}
 
-    await eventually(refused, WITHIN_S, "every edge refuses the API key")
+    await promised(refused, WITHIN_S, "every edge refuses the API key")
     return time.monotonic() - started
 
 
@@ -195,7 +195,7 @@ async def test_a_revoked_client_is_out_within_seconds_and_after_a_restart(site: 
         entries = x509.load_pem_x509_crl(site.pki.revocation_list.read_bytes())
         return entries.get_revoked_certificate_by_serial_number(serial) is not None
 
-    await eventually(listed, WITHIN_S, "the certificate is on the list")
+    await promised(listed, WITHIN_S, "the certificate is on the list")
     carried_out(await site.order("stolen", "client.reinstate"))
     assert (await client.register()).status_code == 201
     assert await beat(client, edges[1]) == (202, "")

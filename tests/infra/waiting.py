@@ -8,19 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.deadline import PATIENCE
+
 T = TypeVar("T")
 
 _POLL_S = 0.02
 
 
 def eventually(condition: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
-    """Return the first true value of ``condition``; fail with ``what`` after ``timeout_s`` seconds."""
-    deadline = time.monotonic() + timeout_s
+    """Return the first true value of ``condition``; fail with ``what`` after ``PATIENCE`` times ``timeout_s`` seconds."""
+    deadline = time.monotonic() + PATIENCE * timeout_s
     while True:
         if value := condition():
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:.0f} s: {what}")
+            raise AssertionError(f"not within {PATIENCE * timeout_s:.0f} s: {what}")
         time.sleep(_POLL_S)
 
 

@@ -15,7 +15,7 @@ import pytest_asyncio
 from infra.key_files import KeyFiles
 from ingest.metrics import CONNECTIONS_ENDED
 from ingest.settings import EdgeSettings
-from tests.deadline import eventually
+from tests.deadline import eventually, promised
 from tests.ingest.conftest import edge_settings, serving
 from tests.ingest.front_server import front_server, front_settings
 from tests.ingest.raw_http import RawConnection, connection, request
@@ -308,7 +308,7 @@ async def test_one_address_has_so_many_connections(strict_port: int) -> None:
     async def settled() -> bool:
         return await alive() == 8
 
-    await eventually(settled, 0.9, "the four above the cap are closed at once")
+    await promised(settled, 0.9, "the four above the cap are closed at once")
     for _, writer in opened:
         writer.close()
 

@@ -9,7 +9,7 @@ import httpx2
 from infra.kafka import EmbeddedKafka
 from infra.key_files import KeyFiles
 from schemas.policies import DEFAULT_VERSION
-from tests.deadline import eventually
+from tests.deadline import promised
 from tests.ingest.conftest import edge_settings, registry_double, serving
 from tests.ingest.policy_records import policy_record, write_policy
 from tests.rust_client import RustClient, now_ms
@@ -42,7 +42,7 @@ async def test_a_change_reaches_the_clients_in_time_and_a_restart_takes_nothing_
 
             written = time.monotonic()
             await write_policy(broker, policy_record("all", 2, heartbeat_interval=120))
-            await eventually(lambda: has_version(client, 2), WITHIN_S)
+            await promised(lambda: has_version(client, 2), WITHIN_S)
             assert time.monotonic() - written < WITHIN_S
             await check_documents(client, older, interval_s=120)
             await beat(client)

@@ -154,7 +154,7 @@ async def test_a_crash_between_an_alert_and_its_state_repeats_the_alert(
         monkeypatch.setattr(DeskAgent, "_persist", broken)
         await failures(lab, client, 1)
         with pytest.raises(WorkerFailed):
-            await asyncio.wait_for(asyncio.shield(task), 10)
+            await asyncio.wait_for(asyncio.shield(task), 30)
     monkeypatch.undo()
     async with working(settings):
         records = await lab.wait_for(ALERTS, 2, client_id=client, rule="brute_force")

@@ -62,7 +62,7 @@ async def test_an_event_whose_agent_failed_is_handled_by_the_next_worker(
         monkeypatch.setattr(Outbox, "write", broken)
         await lab.send(EVENTS, event(client, severity="high"))
         with pytest.raises(WorkerFailed) as failed:
-            await asyncio.wait_for(asyncio.shield(task), 10)
+            await asyncio.wait_for(asyncio.shield(task), 30)
     assert isinstance(failed.value.__cause__, DeliveryFailed)
     monkeypatch.undo()
     async with working(settings):

@@ -110,7 +110,7 @@ async def test_marks_of_transactions_are_nothing_to_read(kafka: EmbeddedKafka) -
         async with producer.transaction():
             await producer.send_and_wait(topic, b"v", partition=0)
         with pytest.raises(WorkerStalled):
-            await asyncio.wait_for(watching, 20)
+            await asyncio.wait_for(watching, 30)
 
 
 async def _create(bootstrap: str, topic: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import subprocess
 import sys
 import zipfile
@@ -78,6 +79,11 @@ def test_the_command_says_how_to_get_the_server(python: Path) -> None:
 
 
 def test_importing_it_costs_little_more_than_what_it_needs(python: Path) -> None:
-    """By the processor's time and as a ratio, on whatever machine; ``python -m bench.footprint`` prints milliseconds."""
-    needed, whole = (import_times(python, 5, modules)["import_cpu_ms"] for modules in (NEEDED_MODULES, "viworks"))
-    assert whole <= MOST_OF_NEEDED * needed
+    """By the processor's time, each beside the other; ``python -m bench.footprint`` prints milliseconds."""
+
+    def once(modules: str) -> float:
+        return import_times(python, 1, modules)["import_cpu_ms"]
+
+    once("viworks")  # makes the byte code
+    ratios = [once("viworks") / once(NEEDED_MODULES) for _ in range(9)]
+    assert statistics.median(ratios) <= MOST_OF_NEEDED, ratios

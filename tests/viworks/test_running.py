@@ -240,7 +240,7 @@ async def test_metrics_that_the_server_would_refuse_do_not_silence_the_client(tm
     server = FakeServer()
     async with client_at(tmp_path, server) as client:
         client.start(lambda: metrics)
-        await asyncio.wait_for(client.online(), 5)
+        await asyncio.wait_for(client.online(), 30)
     assert [message["status"] for _, message in server.received] == ["error", "offline"]
     assert server.received[0][1]["metrics"]["memory_usage"] == 0
 
@@ -250,7 +250,7 @@ async def test_a_status_that_is_none_does_not_silence_the_client(tmp_path: Path)
     async with client_at(tmp_path, server) as client:
         client.status = "lunch"
         client.start(lambda: METRICS)
-        await asyncio.wait_for(client.online(), 5)
+        await asyncio.wait_for(client.online(), 30)
         with pytest.raises(MessageInvalid):
             await client.heartbeat(METRICS)
     assert [message["status"] for _, message in server.received] == ["error", "offline"]

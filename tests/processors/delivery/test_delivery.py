@@ -246,7 +246,7 @@ async def test_a_consumer_that_stalls_is_replaced(bench: Bench, receiver: HttpRe
     runner = Runner(sender_of(read_receivers(bench.path)[0], system_clock), settings, system_clock)
     task = asyncio.create_task(runner.run())
     try:
-        await asyncio.wait_for(runner.joined.wait(), 10)
+        await asyncio.wait_for(runner.joined.wait(), 30)
         first = await bench.fire()
         await eventually(lambda: ids(receiver) == [delivery_id(first)], 5)
         consumer = runner.session.consumer if runner.session else None

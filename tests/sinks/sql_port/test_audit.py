@@ -133,13 +133,13 @@ async def test_a_broker_that_is_away_costs_a_bounded_wait_and_no_record(kafka: E
 
 
 async def test_too_many_that_wait_stop_the_rest(kafka: EmbeddedKafka) -> None:
-    async with KafkaTrail(f"127.0.0.1:{free_port()}", 0.2, lambda: 1, most_waiting=3) as trail:
+    async with KafkaTrail(f"127.0.0.1:{free_port()}", 2.0, lambda: 1, most_waiting=3) as trail:
         for _ in range(3):
             trail.record_later(facts(), "cancelled")
         began_s = time.monotonic()
         with pytest.raises(AuditUnavailable, match="too many"):
             await trail.record(facts(), "answered")
-        assert time.monotonic() - began_s < 0.1
+        assert time.monotonic() - began_s < 1.0
 
 
 @contextlib.asynccontextmanager

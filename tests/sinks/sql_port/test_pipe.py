@@ -94,7 +94,7 @@ def test_whoever_reads_hears_of_its_end(factory: Any) -> None:
                 os.write(pipe.target, WRITTEN)
         finally:
             os.close(pipe.target)
-        return await asyncio.wait_for(reading, 5)
+        return await asyncio.wait_for(reading, 30)
 
     with asyncio.Runner(loop_factory=factory) as runner:
         assert runner.run(closed_while_read()) == b""
@@ -108,7 +108,7 @@ def test_one_who_gave_up_reading_loses_nothing(factory: Any) -> None:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(pipe.read(), 0.01)
             os.write(pipe.target, WRITTEN)
-            return await asyncio.wait_for(pipe.read(), 5)
+            return await asyncio.wait_for(pipe.read(), 30)
         finally:
             os.close(pipe.target)
             pipe.close()
