@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from sinks.engine import Checked, Session
+from sinks.engine import Session
 from sinks.errors import EngineUnavailable, Fenced
 from sinks.tables import DATABASE, Table
 
@@ -39,7 +38,6 @@ class Claims:
         self._table = table
         self._sleep = sleep
         self._claims: dict[int, str] = {}
-        self._columns: dict[str, str] = {}
 
     def take(self, session: Session, partitions: Sequence[int]) -> None:
         """Claim the partitions; from the return on nobody else's insert brings rows of them.
@@ -60,17 +58,13 @@ class Claims:
         """Claim anew before the next insert."""
         self._claims.clear()
 
-    def checked(self, session: Session, fields: Iterable[Mapping[str, Any]]) -> Checked:
-        """What an insert of these Avro fields has to say: that all claims of this writer are still the newest.
-
-        Raises EngineUnavailable.
-        """
-        self._columns = self._columns or _columns(session, self._table)
-        columns = {field["name"]: self._columns[field["name"]] for field in fields if field["name"] in self._columns}
+    @property
+    def condition(self) -> str:
+        """What an insert has to check: that all claims of this writer are still the newest."""
         pairs = ", ".join(f"({partition}, '{claim}')" for partition, claim in self._claims.items())
         newest = _newest(self._table.topic.name, list(self._claims))
         held = f"SELECT count() FROM ({newest}) WHERE (partition, newest) IN ({pairs})"  # noqa: S608 - our own names
-        return Checked(columns, f"throwIf(({held}) != {len(self._claims)}) = 0")
+        return f"throwIf(({held}) != {len(self._claims)}) = 0"
 
     def _outlast_inserts(self, session: Session) -> None:
         # Those of other partitions' owners never cease: each of what runs now has to end, not all at one moment.
@@ -106,14 +100,3 @@ def _newest(topic: str, partitions: Sequence[int]) -> str:
         f"SELECT partition, argMax(claim, (number, claim)) AS newest FROM {CLAIMS} "  # noqa: S608 - as above
         f"WHERE topic = '{topic}' AND partition IN ({numbers}) GROUP BY partition"
     )
-
-
-def _columns(session: Session, table: Table) -> dict[str, str]:
-    """Those that an insert may give, with their types."""
-    return {
-        str(name): str(kind)
-        for name, kind in session.rows(
-            f"SELECT name, type FROM system.columns WHERE database = '{DATABASE}' AND table = '{table.name}' "  # noqa: S608
-            "AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')"
-        )
-    }

@@ -23,7 +23,7 @@ from sinks.settings import SinkSettings
 from sinks.storage_keys import Ring, read_ring
 
 # Errors of rows, not of the engine: parsing, conversion, a violated constraint, an exception of the Avro reader.
-_CODES_OF_ROWS = frozenset({6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469, 633})
+_CODES_OF_ROWS = frozenset({6, 25, 26, 27, 32, 33, 34, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 407, 469, 633, 748})
 _STD_EXCEPTION = 1001
 _THROWN_IF = 395
 
@@ -47,16 +47,16 @@ _INSERT_SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What an insert has to say for a condition to be checked within it, before any row is read.
+class Reading:
+    """How an insert reads its container.
 
     Attributes:
-        columns: those to fill, with their types.
-        condition: true, or raises by ``throwIf``.
+        columns: those to fill, with the types that they are read as.
+        condition: true, or raises by ``throwIf`` before any row is read.
     """
 
     columns: Mapping[str, str]
-    condition: str
+    condition: str = "1"
 
     @property
     def names(self) -> str:
@@ -77,10 +77,10 @@ class Checked:
 class Session(Protocol):
     """One connection. Not to be used by two threads at once."""
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
-        """Insert a container, given in pieces, once for each ``token``.
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
+        """Insert a container, given in pieces, once for each ``token``. Without ``reading`` its fields are the columns.
 
-        Raises EngineUnavailable, RowsRefused; Fenced where the condition of ``checked`` does not hold.
+        Raises EngineUnavailable, RowsRefused; Fenced where the condition of ``reading`` does not hold.
         """
 
     def rows(self, sql: str) -> Sequence[Sequence[Any]]:
@@ -139,9 +139,9 @@ class _Session:
 class ServerSession(_Session):
     """A connection to a server."""
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token, "max_execution_time": INSERT_MAX_S}
-        source = checked.source(f"input({checked.structure})") if checked else ""
+        source = reading.source(f"input({reading.structure})") if reading else ""
         try:
             self._client.command(f"INSERT INTO {table} {source}FORMAT Avro", data=b"".join(container), settings=settings)
         except (ClickHouseError, OSError) as error:
@@ -155,7 +155,7 @@ class EmbeddedSession(_Session):
     a file without a name instead.
     """
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with _unnamed_file() as file:
@@ -163,7 +163,7 @@ class EmbeddedSession(_Session):
                 file.write(piece)
             file.seek(0)
             try:
-                self._client.command(_insert_from(f"/dev/fd/{file.fileno()}", table, f"SETTINGS {clause} ", checked))
+                self._client.command(_insert_from(f"/dev/fd/{file.fileno()}", table, f"SETTINGS {clause} ", reading))
             except (ClickHouseError, OSError) as error:
                 raise _translated(error) from None
 
@@ -227,11 +227,11 @@ def _not_opened(text: str, path: str) -> EngineNotOpened:
     return EngineNotOpened(f"{path} cannot be opened: {text}")
 
 
-def _insert_from(path: str, table: str, settings: str, checked: Checked | None) -> str:
-    if not checked:
+def _insert_from(path: str, table: str, settings: str, reading: Reading | None) -> str:
+    if not reading:
         return f"INSERT INTO {table} FROM INFILE '{path}' {settings} FORMAT Avro"
-    file = f"file('{path}', 'Avro', {checked.structure})"
-    return f"INSERT INTO {table} {checked.source(file, settings)}"
+    file = f"file('{path}', 'Avro', {reading.structure})"
+    return f"INSERT INTO {table} {reading.source(file, settings)}"
 
 
 def _translated(error: Exception) -> EngineUnavailable | RowsRefused:

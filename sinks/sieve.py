@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from schemas import codec
@@ -17,7 +17,7 @@ from schemas.errors import CodecError
 from schemas.registry import latest_schema
 from sinks.batches import Refused, halves
 from sinks.container import Record, container
-from sinks.engine import Session
+from sinks.engine import Reading, Session
 from sinks.errors import RowsRefused
 from sinks.tables import DATABASE, Table
 
@@ -30,10 +30,11 @@ _END_OF_TIME_MS = 7_258_118_400_000
 class Sieve:
     """Probes rows of one table and schema. Make one by ``sieve``; ``probes`` counts what it cost."""
 
-    def __init__(self, session: Session, name: str, writer_schema_id: int) -> None:
+    def __init__(self, session: Session, name: str, writer_schema_id: int, reading: Reading) -> None:
         self._session = session
         self._name = name
         self._writer_schema_id = writer_schema_id
+        self._reading = reading
         self.probes = 0
 
     def sift(self, rows: Sequence[Record]) -> tuple[list[list[Record]], list[Refused]]:
@@ -64,7 +65,7 @@ class Sieve:
             return None
         self.probes += 1
         try:
-            self._session.insert_avro(self._name, [container(self._writer_schema_id, rows)], "")
+            self._session.insert_avro(self._name, [container(self._writer_schema_id, rows)], "", self._reading)
         except RowsRefused as error:
             return error
         return None
@@ -78,12 +79,12 @@ def drop_left_over(session: Session) -> None:
 
 
 @contextlib.contextmanager
-def sieve(session: Session, table: Table, writer_schema_id: int) -> Iterator[Sieve]:
-    """A sieve for the table's rows, meanwhile. Raises EngineUnavailable."""
+def sieve(session: Session, table: Table, writer_schema_id: int, columns: Mapping[str, str]) -> Iterator[Sieve]:
+    """A sieve for the table's rows, which it reads by ``columns``, meanwhile. Raises EngineUnavailable."""
     name = f"{DATABASE}.{PREFIX}{uuid.uuid4().hex}"
     session.command(f"CREATE TABLE {name} AS {table.qualified} ENGINE = Null")
     try:
-        yield Sieve(session, name, writer_schema_id)
+        yield Sieve(session, name, writer_schema_id, Reading(columns))
     finally:
         session.command(f"DROP TABLE IF EXISTS {name}")
 

@@ -22,8 +22,9 @@ from sinks.audit.pseudonyms import with_pseudonyms
 from sinks.audit.sealer import Sealed, Sealer, Sign
 from sinks.batches import Refused, halves, is_of_a_former_log, sort_records
 from sinks.claims import Claims
+from sinks.columns import Columns
 from sinks.container import Record, schema_id
-from sinks.engine import Checked, Engine, Session
+from sinks.engine import Engine, Reading, Session
 from sinks.errors import AuditError, EngineUnavailable, LogAltered, RowsRefused
 from sinks.log_ends import LogEnds
 from sinks.tables import Table
@@ -42,6 +43,7 @@ class AuditWriter:
         self._engine = engine
         self._table = table
         self._claims = claims
+        self._columns = Columns(table)
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._head: Head | None = None
@@ -131,25 +133,26 @@ class AuditWriter:
         """Insert; where rows are refused, halve until each refused one stands alone. The next one is chained without it."""
         links = list(chained(self._known_head(), records))
         batch = rows.container_of_links(self._table.topic.name, records[0].partition, schema, links)
-        checked = self._claims.checked(session, rows.fields_of_links(schema)) if self._claims else None
+        columns = self._columns.read(session, rows.fields_of_links(schema))
+        reading = Reading(columns, self._claims.condition) if self._claims else Reading(columns)
         try:
-            session.insert_avro(self._table.qualified, [batch], f"audit-{links[0].position}", checked)
+            session.insert_avro(self._table.qualified, [batch], f"audit-{links[0].position}", reading)
         except RowsRefused as error:
             if len(records) == 1:
                 return [Refused(records[0], f"{type(error).__name__}:{error.code}")]
             front, back = halves(records)
             return self._insert(session, schema, front) + self._insert(session, schema, back)
-        self._confirm(session, batch, links, checked)
+        self._confirm(session, batch, links, reading)
         return []
 
-    def _confirm(self, session: Session, batch: bytes, links: Sequence[Link], checked: Checked | None) -> None:
+    def _confirm(self, session: Session, batch: bytes, links: Sequence[Link], reading: Reading) -> None:
         before, after = self._known_head(), links[-1].head
         found = rows.newest_head(session)
         if found == before:
             # The insert's name is taken, and what was inserted under it is gone: it was not this program that removed it.
             log.error("records of the audit log from position %d on were removed and are written again", before.records)
             token = f"audit-{before.records}-{after.chain_hash.hex()}"
-            session.insert_avro(self._table.qualified, [batch], token, checked)
+            session.insert_avro(self._table.qualified, [batch], token, reading)
             found = rows.newest_head(session)
         if found != after:
             raise EngineUnavailable("another process has written to the audit log")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sinks.engine import Checked
+from sinks.engine import Reading
 from sinks.log_ends import not_asked
 from sinks.sieve import PREFIX, drop_left_over
 from sinks.tables import TABLES
@@ -60,9 +60,9 @@ class Counting:
     def session(self) -> Counting:
         return Counting(self._inner.session(), self.inserts)
 
-    def insert_avro(self, table: str, batch: Sequence[bytes], token: str, checked: Checked | None = None) -> None:
+    def insert_avro(self, table: str, batch: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
         self.inserts["probes" if PREFIX in table else "inserts"] += 1
-        self._inner.insert_avro(table, batch, token, checked)
+        self._inner.insert_avro(table, batch, token, reading)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)

@@ -11,8 +11,9 @@ import pytest
 
 from schemas.registry import latest_schema
 from sinks.claims import Claims
+from sinks.columns import Columns, plain
 from sinks.container import container, fields_of
-from sinks.engine import Checked, ServerEngine, Session
+from sinks.engine import Reading, ServerEngine, Session
 from sinks.errors import EngineUnavailable, Fenced
 from sinks.log_ends import not_asked
 from sinks.tables import TABLES
@@ -48,6 +49,10 @@ def session(server: ServerEngine) -> Iterator[Session]:
 
 def writer(server: ServerEngine) -> TableWriter:
     return TableWriter(server, EVENTS, Claims(EVENTS))
+
+
+def fenced(session: Session, claims: Claims) -> Reading:
+    return Reading(Columns(EVENTS).read(session, fields_of(EVENT)), claims.condition)
 
 
 def rows(client_id: str, partition: int, first: int, count: int) -> list[Row]:
@@ -116,8 +121,8 @@ def test_an_insert_that_runs_is_waited_for(warehouse: Warehouse, server: ServerE
     sent = rows("claims-slow", 4_002, 0, 20)
     former = Claims(EVENTS)
     former.take(session, [4_002])
-    checked = former.checked(session, fields_of(EVENT))
-    slow = Checked(checked.columns, f"{checked.condition} AND sleepEachRow(0.05) = 0")
+    reading = fenced(session, former)
+    slow = Reading(reading.columns, f"{reading.condition} AND sleepEachRow(0.05) = 0")
     late = threading.Thread(target=_insert, args=(server, sent[:15], slow))
     late.start()
     running = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO viworks.events %sleepEachRow%'"
@@ -134,7 +139,7 @@ def test_the_engine_lists_an_insert_before_it_looks_at_its_condition(
     warehouse: Warehouse, server: ServerEngine, session: Session
 ) -> None:
     """What the whole argument of ``sinks.claims`` stands on: a subquery of a condition is evaluated before all else."""
-    looking = Checked({"_offset": "Int64"}, "(SELECT sleep(1.5)) = 1")
+    looking = Reading({"_offset": "Int64"}, "(SELECT sleep(1.5)) = 1")
     insert = threading.Thread(target=_insert, args=(server, rows("claims-none", 4_009, 0, 1), looking))
     insert.start()
     listed = "SELECT count() FROM system.processes WHERE query LIKE 'INSERT INTO viworks.events (_offset)%'"
@@ -151,10 +156,10 @@ def test_a_statement_that_was_long_on_its_way_inserts_nothing(
 ) -> None:
     former = Claims(EVENTS)
     former.take(session, [4_003])
-    checked = former.checked(session, fields_of(EVENT))
+    reading = fenced(session, former)
     writer(server).write(rows("claims-way", 4_003, 0, 5), not_asked)
     with pytest.raises(Fenced):
-        _insert(server, rows("claims-way", 4_003, 0, 3), checked)
+        _insert(server, rows("claims-way", 4_003, 0, 3), reading)
     assert stored(warehouse, "claims-way") == (5, 5)
 
 
@@ -181,7 +186,7 @@ def test_of_many_that_claim_at_once_one_has_it(server: ServerEngine, session: Se
         own, claims = server.session(), Claims(EVENTS)
         with suppress(Fenced):
             claims.take(own, [4_006])
-            conditions.append(claims.checked(own, fields_of(EVENT)).condition)
+            conditions.append(claims.condition)
         own.close()
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
@@ -193,17 +198,25 @@ def test_of_many_that_claim_at_once_one_has_it(server: ServerEngine, session: Se
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_checked_insert_stores_what_an_unchecked_one_does(
+def test_a_reading_stores_what_the_columns_own_types_do(
     warehouse: Warehouse, server: ServerEngine, session: Session, name: str
 ) -> None:
     table = next(table for table in TABLES if table.name == name)
-    schema = table.topic.schemas[0]
-    sent = row(schema, SAMPLES[name], 1, 4_010)
-    for partition, claims in ((4_010, None), (4_011, Claims(table))):
-        TableWriter(server, table, claims).write([sent._replace(partition=partition)], not_asked)
-    sql = f"SELECT * EXCEPT _partition FROM {table.qualified} WHERE _partition IN (4010, 4011) SETTINGS final = 0"
-    unchecked, checked = session.rows(sql)
-    assert unchecked == checked
+    sent = row(table.topic.schemas[0], SAMPLES[name], 1, 4_010)
+    schema = latest_schema(table.topic.schemas[0]).id
+    session.insert_avro(table.qualified, [container(schema, [sent])], f"{name}-by-hand")
+    TableWriter(server, table, Claims(table)).write([sent._replace(partition=4_013)], not_asked)
+    TableWriter(warehouse.engine, table).write([sent._replace(partition=4_014)], not_asked)
+    sql = f"SELECT * EXCEPT _partition FROM {table.qualified} WHERE _partition IN (4010, 4013, 4014) SETTINGS final = 0"
+    by_hand, claimed, embedded = session.rows(sql)
+    assert by_hand == claimed == embedded
+
+
+def test_no_dictionary_is_filled_value_by_value(session: Session) -> None:
+    read = Columns(EVENTS).read(session, fields_of(EVENT))
+    assert read["event_type"] == read["_topic"] == "String"
+    assert "_wire" not in read
+    assert plain("LowCardinality(Nullable(String))") == "Nullable(String)"
 
 
 def _holds(session: Session, condition: str) -> bool:
@@ -213,9 +226,9 @@ def _holds(session: Session, condition: str) -> bool:
         return False
 
 
-def _insert(server: ServerEngine, sent: list[Row], checked: Checked) -> None:
+def _insert(server: ServerEngine, sent: list[Row], reading: Reading) -> None:
     session = server.session()
     try:
-        session.insert_avro(EVENTS.qualified, [container(EVENT, sent)], f"{sent[0].partition}-by-hand", checked)
+        session.insert_avro(EVENTS.qualified, [container(EVENT, sent)], f"{sent[0].partition}-by-hand", reading)
     finally:
         session.close()

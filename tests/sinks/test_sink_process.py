@@ -93,7 +93,7 @@ async def _poison_costs_only_itself(kafka: EmbeddedKafka, sink: SinkProcess, ana
         sent = bad[int(headers["offset"])]
         assert (letter.key, letter.value) == (sent.key, sent.value)
         assert (headers["topic"], headers["partition"]) == (sent.topic, str(sent.partition))
-        assert headers["error"] in {"RowsRefused:1001", "ForeignSchema"}
+        assert headers["error"] in {"RowsRefused:748", "ForeignSchema"}
 
 
 async def _sql_over_http(sink: SinkProcess, analyst: Client) -> None:

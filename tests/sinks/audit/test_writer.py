@@ -11,7 +11,7 @@ from sinks.audit.chain import DAY_MS, Head, chained
 from sinks.audit.merkle import Tree
 from sinks.audit.writer import AuditWriter
 from sinks.claims import Claims
-from sinks.engine import EmbeddedSession, ServerEngine
+from sinks.engine import EmbeddedSession, Reading, ServerEngine
 from sinks.errors import EngineUnavailable, Fenced, LogAltered
 from sinks.log_ends import not_asked
 from tests.sinks.audit.log import FIRST_DAY, NOON_MS, TABLE, AuditLog, audit_row, sign
@@ -163,9 +163,9 @@ def test_an_insert_holds_one_day(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
     inserts: list[int] = []
     insert = EmbeddedSession.insert_avro
 
-    def counted(session: EmbeddedSession, table: str, container: Sequence[bytes], token: str, checked: None) -> None:
+    def counted(session: EmbeddedSession, table: str, container: Sequence[bytes], token: str, reading: Reading) -> None:
         inserts.append(int(token.removeprefix("audit-")))
-        insert(session, table, container, token, checked)
+        insert(session, table, container, token, reading)
 
     monkeypatch.setattr(EmbeddedSession, "insert_avro", counted)
     log.write(some(0, 5) + some(5, 4, NOON_MS + DAY_MS) + some(9, 1, NOON_MS + 2 * DAY_MS))
