@@ -1,11 +1,13 @@
-"""``viworks fleet`` against the running system: registration, heartbeats, messages, mutual TLS, and who must be refused."""
+"""``viworks fleet`` against a running system: registration, heartbeats, messages, mutual TLS, and who must be refused."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from clickhouse_connect.driver.client import Client as ClickHouse
 
 from tests.deadline import eventually
@@ -18,6 +20,20 @@ acts:
 - {act: sessions, rate: 5, for: 2s, lasting: 500ms}
 - {act: hostile, rate: 20, for: 2s}
 """
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """One of its own: a fleet that ends is an outage, which takes in the offline alerts of whoever else is there."""
+    with System(tmp_path_factory.mktemp("fleet") / "data", 1, 1) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def sql(system: System) -> Iterator[ClickHouse]:
+    client = system.sql()
+    yield client
+    client.close()
 
 
 def played(system: System, *arguments: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from infra.kafka import EmbeddedKafka
-from sinks import storage
-from sinks.errors import KeyFileUnusable
+from sinks import rotation, storage
+from sinks.errors import KeyFileUnusable, RotationFailed
+from sinks.settings import SinkSettings
 from sinks.storage_keys import StorageKey, read_ring, with_new_key, write_ring
 from tests.deadline import eventually
 from tests.sinks.samples import event, row
@@ -28,6 +29,9 @@ SENTENCES = [
     "the former keys are removed from the ring",
     "what they encrypted is deleted",
 ]
+
+PART = rotation.Part("viworks", "events", "202601 1 5")
+EXPIRED = rotation.Part("viworks", "events", "202401 2 3")
 
 
 def step(directory: Path, *arguments: str, killed: bool = False, fails: bool = False) -> str:
@@ -88,6 +92,28 @@ async def test_a_running_sink_rotates_and_takes_rows_meanwhile(kafka: EmbeddedKa
         assert await sink.count(await sink.client(), "events", name, 3, within_s=30) == 3
         assert await sink.stop() == 0, sink.log.read_text()
     assert [path.name for path in (tmp_path / "data/clickhouse/historical").iterdir()] == ["encrypted_1"]
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> SinkSettings:
+    """A rotation of which only the end is left."""
+    write_ring(tmp_path / "storage.key", with_new_key((StorageKey(0, "0" * 64),)))
+    return SinkSettings(data_dir=tmp_path / "data", storage_key_file=tmp_path / "storage.key")
+
+
+def test_a_part_whose_time_is_up_keeps_no_key(moved: SinkSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ClickHouse drops it as soon as the engine is open, between the two that are compared."""
+    found = iter([{EXPIRED, PART}, {PART}, {PART}, {PART}])
+    monkeypatch.setattr(rotation, "_parts", lambda _, __: next(found))
+    rotation.retire(moved)
+    assert [key.number for key in read_ring(moved.storage_key_file)] == [1]
+
+
+def test_a_part_that_only_the_former_key_opens_keeps_it(moved: SinkSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "_parts", lambda _, ring: {PART, EXPIRED} if len(ring) > 1 else {PART})
+    with pytest.raises(RotationFailed, match="1 parts cannot be read"):
+        rotation.retire(moved)
+    assert [key.number for key in read_ring(moved.storage_key_file)] == [1, 0]
 
 
 def test_data_of_a_key_that_is_missing_are_not_passed_over(tmp_path: Path) -> None:
