@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 Told = Callable[[str], None]
 
 _PAUSE_S = 2.0
-_MORE_ATTEMPTS = 2
 _CURRENT = f"""
 (SELECT disks[1] FROM system.storage_policies WHERE policy_name = '{storage.POLICY}' ORDER BY volume_priority LIMIT 1)
 """  # noqa: S608 - our own name, here and below
@@ -81,19 +80,21 @@ def retire(settings: SinkSettings, told: Told = log.info) -> None:
     """Remove all keys but the newest, once ClickHouse has opened every part without them. For a closed engine.
 
     Raises:
-        RotationFailed: something still needs one of them: all stay, and what was set aside is put back.
+        RotationFailed: something still needs one of them, or expired just then: all stay.
         KeyFileUnusable, EngineNotOpened: as at any start.
     """
     ring = read_ring(settings.storage_key_file)
     newest, former = ring[:1], ring[1:]
     with storage.locked(settings.data_dir):
-        missing = _missing_without(former, settings, ring, told)
-        for _ in range(_MORE_ATTEMPTS):
-            # Parts whose time is up go as soon as an engine is opened, also between the two that are compared.
-            missing = missing and _missing_without(former, settings, ring, told)
-        if missing:
+        storage.settle(settings.data_dir, ring)
+        expected = _parts(settings, ring)
+        told("every part is on the newest key's disk")
+        storage.set_aside(settings.data_dir, former)
+        told("the former keys' directories are set aside")
+        found = _parts(settings, newest)
+        if found != expected:
             storage.settle(settings.data_dir, ring)
-            raise RotationFailed(f"{len(missing)} parts cannot be read without the former key")
+            raise RotationFailed(f"{len(expected - found)} parts cannot be read without the former key")
         told("the newest key opens every part")
         _write(settings, newest)
         told("the former keys are removed from the ring")
@@ -101,23 +102,17 @@ def retire(settings: SinkSettings, told: Told = log.info) -> None:
         told("what they encrypted is deleted")
 
 
-def _missing_without(former: Ring, settings: SinkSettings, ring: Ring, told: Told) -> set[Part]:
-    """The parts that an engine opens with the whole ring only; the former keys' directories are set aside afterwards."""
-    storage.settle(settings.data_dir, ring)
-    expected = _parts(settings, ring)
-    told("every part is on the newest key's disk")
-    storage.set_aside(settings.data_dir, former)
-    told("the former keys' directories are set aside")
-    return expected ^ _parts(settings, ring[:1])
-
-
 def _parts(settings: SinkSettings, ring: Ring) -> set[Part]:
-    """The parts that an engine with these keys opens. Raises RotationFailed where some are on another disk."""
+    """The parts that an engine with these keys opens. Raises RotationFailed where some are on another disk.
+
+    A part whose time is up is dropped in two steps: an empty one covers it, and each is removed later by itself. Where the
+    empty one went first, the other is there again at the next start, on the disk where it was, and is moved once more.
+    """
     engine = EmbeddedEngine(settings.data_dir, ring)
     try:
         session = engine.session()
         try:
-            rest = left(session)
+            rest = move(session)
             if rest.parts or rest.detached:
                 raise RotationFailed(f"{len(rest.parts)} parts and {len(rest.detached)} detached ones need a former key")
             return _stable_parts(session)
@@ -128,10 +123,10 @@ def _parts(settings: SinkSettings, ring: Ring) -> set[Part]:
 
 
 def _stable_parts(session: Session) -> set[Part]:
-    """By what they cover, since a merge may join them meanwhile: partition and first and last block."""
+    """Those with rows, by what they cover, since a merge may join them: partition and first and last block."""
     rows = session.rows(
         "SELECT database, table, concat(partition_id, ' ', toString(min(min_block_number)), ' ', "  # noqa: S608 - our own names
-        f"toString(max(max_block_number))) FROM system.parts WHERE active AND (database, table) IN {_TABLES} "
+        f"toString(max(max_block_number))) FROM system.parts WHERE active AND rows > 0 AND (database, table) IN {_TABLES} "
         "GROUP BY database, table, partition_id"
     )
     return {Part(*row) for row in rows}

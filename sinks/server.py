@@ -32,7 +32,7 @@ from sinks.writer import TableWriter
 log = logging.getLogger(__name__)
 
 _ORDER_POLL_S = 0.5
-_RETIRE_AGAIN_S = 600.0
+_RETIRE_AGAIN_S, _RETIRE_AGAIN_MAX_S = 2.0, 600.0
 
 
 async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
@@ -47,10 +47,11 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
     """
     # Records live for seconds and hold no cycles: a collection that walks them all finds nothing.
     gc.set_threshold(100_000, 50, 100)
-    wait_s = 0.0
+    wait_s, failures = 0.0, 0
     while True:
         if await _serve_opened(settings, ready, wait_s):
-            wait_s = await asyncio.to_thread(_retire, settings)
+            failures = 0 if await asyncio.to_thread(_retired, settings) else failures + 1
+            wait_s = _retire_again_s(failures)
 
 
 async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_s: float) -> bool:
@@ -68,14 +69,18 @@ async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_
         await asyncio.to_thread(engine.close)
 
 
-def _retire(settings: SinkSettings) -> float:
-    """Returns how long to wait before it is tried again."""
+def _retired(settings: SinkSettings) -> bool:
     try:
         retire(settings)
     except RotationFailed as error:
-        log.error("the former storage key stays for now: %s", error)
-        return _RETIRE_AGAIN_S
-    return 0.0
+        log.warning("the former storage key stays for now: %s", error)
+        return False
+    return True
+
+
+def _retire_again_s(failures: int) -> float:
+    """How long to wait before it is tried again, which closes the engine for a moment: ever longer."""
+    return min(_RETIRE_AGAIN_MAX_S, _RETIRE_AGAIN_S * 4.0 ** min(failures - 1, 10)) if failures else 0.0
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """One step of a rotation in a process of its own, which can die of it: an engine is one for a process.
 
-``python -m tests.sinks.rotation_process DIRECTORY STEP [SENTENCE]``: ``fill``, ``move``, ``retire`` or ``read``. It kills
-itself, as by SIGKILL, when it is told ``SENTENCE``, or with ``move`` after so many parts.
+``python -m tests.sinks.rotation_process DIRECTORY STEP [SENTENCE]``: ``fill``, ``move``, ``detach``, ``attach``, ``retire``
+or ``read``. It kills itself, as by SIGKILL, when it is told ``SENTENCE``, or with ``move`` after so many parts.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ def main(directory: Path, step: str, sentence: str = "") -> None:
         dying = Dying(session, int(sentence or -1))
         while rotation.move(dying).parts:  # type: ignore[arg-type]
             pass
+    elif step == "detach":
+        _, table, part = rotation.left(session).parts[-1]
+        session.command(f"ALTER TABLE viworks.{table} DETACH PART '{part}'")
+    elif step == "attach":
+        ((_, table, part),) = rotation.left(session).detached
+        session.command(f"ALTER TABLE viworks.{table} ATTACH PART '{part}'")
     sys.stdout.write(_everything(session))
     session.close()
     engine.close()

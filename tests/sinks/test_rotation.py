@@ -22,6 +22,7 @@ from tests.sinks.sink_process import SinkProcess, produce
 from tests.sinks.stored_files import readable
 
 ROOT = Path(__file__).parents[2]
+LONG_AGO_MS = 1_600_000_000_000
 SENTENCES = [
     "every part is on the newest key's disk",
     "the former keys' directories are set aside",
@@ -29,9 +30,6 @@ SENTENCES = [
     "the former keys are removed from the ring",
     "what they encrypted is deleted",
 ]
-
-PART = rotation.Part("viworks", "events", "202601 1 5")
-EXPIRED = rotation.Part("viworks", "events", "202401 2 3")
 
 
 def step(directory: Path, *arguments: str, killed: bool = False, fails: bool = False) -> str:
@@ -58,9 +56,11 @@ def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str], sent
     directory, everything = filled
     former = read_ring(directory / "storage.key")[1]
     assert step(directory, "read") == everything, "new parts and old ones are read"
-    assert "need a former key" in step(directory, "retire", fails=True)
-    assert len(read_ring(directory / "storage.key")) == 2
     step(directory, "move", "2", killed=True)
+    step(directory, "detach")
+    assert "1 detached ones need a former key" in step(directory, "retire", fails=True)
+    assert len(read_ring(directory / "storage.key")) == 2
+    assert step(directory, "attach") == everything
     assert step(directory, "move") == everything
     for sentence in sentences:
         step(directory, "retire", sentence, killed=True)
@@ -78,7 +78,9 @@ def test_it_is_begun_again_wherever_it_was_killed(filled: tuple[Path, str], sent
 async def test_a_running_sink_rotates_and_takes_rows_meanwhile(kafka: EmbeddedKafka, tmp_path: Path) -> None:
     name, ring_file = f"rotated-{secrets.token_hex(8)}", tmp_path / "storage.key"
     async with SinkProcess(kafka.bootstrap, tmp_path, name) as sink:
-        await produce(kafka.bootstrap, [row("event", event(name, "before"), 0)])
+        # Its part goes as soon as the engine is opened, at whatever moment of the rotation that is.
+        expired = event(name, "expired", timestamp=LONG_AGO_MS, received_at=LONG_AGO_MS)
+        await produce(kafka.bootstrap, [row("event", expired, 0), row("event", event(name, "before"), 0)])
         await sink.count(await sink.client(), "events", name, 1, within_s=30)
         write_ring(ring_file, with_new_key(read_ring(ring_file)))
         await produce(kafka.bootstrap, [row("event", event(name, "meanwhile"), 0)])
@@ -94,26 +96,14 @@ async def test_a_running_sink_rotates_and_takes_rows_meanwhile(kafka: EmbeddedKa
     assert [path.name for path in (tmp_path / "data/clickhouse/historical").iterdir()] == ["encrypted_1"]
 
 
-@pytest.fixture
-def moved(tmp_path: Path) -> SinkSettings:
-    """A rotation of which only the end is left."""
+def test_a_part_that_only_the_former_key_opens_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_ring(tmp_path / "storage.key", with_new_key((StorageKey(0, "0" * 64),)))
-    return SinkSettings(data_dir=tmp_path / "data", storage_key_file=tmp_path / "storage.key")
-
-
-def test_a_part_whose_time_is_up_keeps_no_key(moved: SinkSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """ClickHouse drops it as soon as the engine is open, between the two that are compared."""
-    found = iter([{EXPIRED, PART}, {PART}, {PART}, {PART}])
-    monkeypatch.setattr(rotation, "_parts", lambda _, __: next(found))
-    rotation.retire(moved)
-    assert [key.number for key in read_ring(moved.storage_key_file)] == [1]
-
-
-def test_a_part_that_only_the_former_key_opens_keeps_it(moved: SinkSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotation, "_parts", lambda _, ring: {PART, EXPIRED} if len(ring) > 1 else {PART})
+    settings = SinkSettings(data_dir=tmp_path / "data", storage_key_file=tmp_path / "storage.key")
+    part, other = rotation.Part("viworks", "events", "202601 1 5"), rotation.Part("viworks", "events", "202602 6 7")
+    monkeypatch.setattr(rotation, "_parts", lambda _, ring: {part, other} if len(ring) > 1 else {part})
     with pytest.raises(RotationFailed, match="1 parts cannot be read"):
-        rotation.retire(moved)
-    assert [key.number for key in read_ring(moved.storage_key_file)] == [1, 0]
+        rotation.retire(settings)
+    assert [key.number for key in read_ring(settings.storage_key_file)] == [1, 0]
 
 
 def test_data_of_a_key_that_is_missing_are_not_passed_over(tmp_path: Path) -> None:
