@@ -9,7 +9,8 @@ from fleet.discipline import Discipline
 from fleet.scenario import Act, Hostility, Kind, Scenario
 from infra.errors import ScenarioInvalid
 from processors.durations import duration_ms
-from processors.yaml_document import Faults, Members, Value, YamlInvalid, load, parse
+from processors.yaml_document import Members, Value, load, parse
+from processors.yaml_nodes import Faults, YamlInvalid
 from schemas.messages import SecurityEventType, SecuritySeverity
 
 _SHIPPED = resources.files("infra").joinpath("scenarios")

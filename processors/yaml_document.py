@@ -1,30 +1,22 @@
 """YAML whose faults carry line numbers: a document becomes values that know their lines; all faults are told at once.
 
-Only plain data are taken: no tags, no anchors and aliases (a few of them can stand for gigabytes), no key twice.
+Only plain data are taken, see ``processors.yaml_nodes``, and no key twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 from processors.durations import duration_ms
+from processors.yaml_nodes import Faults, Limits, Node, YamlInvalid, compose, line_of
 
-_MOST_BYTES = 256 * 1024
-_MOST_DEPTH = 20
+_LIMITS = Limits(bytes=256 * 1024, depth=20)
 
 Scalar = str | int | float | bool | None
-
-
-class YamlInvalid(Exception):
-    """A document does not fit. ``faults`` has one sentence each, ``FILE:LINE: what is wrong``; values are not quoted."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = tuple(faults)
 
 
 class Value(NamedTuple):
@@ -32,24 +24,6 @@ class Value(NamedTuple):
 
     line: int
     data: Scalar | list[Value] | dict[str, Value]
-
-
-class Faults:
-    """Collects what is wrong with one document, in the order of the lines."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._found: list[tuple[int, str]] = []
-
-    def add(self, line: int, what: str) -> None:
-        """Note that something on this line is wrong."""
-        self._found.append((line, what))
-
-    def raise_any(self) -> None:
-        """Raises YamlInvalid where anything was noted."""
-        if self._found:
-            ordered = sorted(self._found, key=lambda fault: fault[0])
-            raise YamlInvalid([f"{self._name}:{line}: {what}" for line, what in ordered])
 
 
 def load(path: Path, faults: Faults) -> Value:
@@ -61,43 +35,21 @@ def load(path: Path, faults: Faults) -> Value:
     try:
         # One byte more than allowed, so that a device or a huge file costs no more.
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+            content = file.read(_LIMITS.bytes + 1)
     except OSError as error:
         raise YamlInvalid([f"{path}: cannot be read: {error.strerror or type(error).__name__}"]) from None
-    if len(content) > _MOST_BYTES:
-        raise YamlInvalid([f"{path}: is larger than {_MOST_BYTES} bytes"])
     return parse(content, faults)
 
 
 def parse(content: bytes, faults: Faults) -> Value:
     """The document of these bytes. Raises YamlInvalid."""
-    try:
-        _refuse_what_grows(content, faults)
-        node = yaml.compose(content, yaml.SafeLoader)
-        return _value(node, faults) if node is not None else Value(1, None)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        faults.add(line, f"not YAML: {error.problem or type(error).__name__}")
-    except (yaml.YAMLError, UnicodeDecodeError):
-        faults.add(1, "not YAML: it has characters that YAML does not")
+    node = compose(content, faults, _LIMITS)
     faults.raise_any()
-    raise AssertionError("unreachable: a fault was added")
+    return _value(node, faults) if node is not None else Value(1, None)
 
 
-def _refuse_what_grows(content: bytes, faults: Faults) -> None:
-    """Stop at the first event of what would cost more time or memory than its bytes. Raises YamlInvalid."""
-    depth = 0
-    for event in yaml.parse(content, yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            faults.add(event.start_mark.line + 1, "aliases are not taken: write the value out")
-        if depth > _MOST_DEPTH:
-            faults.add(event.start_mark.line + 1, "nested too deeply")
-        faults.raise_any()
-
-
-def _value(node: yaml.Node, faults: Faults) -> Value:
-    line = node.start_mark.line + 1
+def _value(node: Node, faults: Faults) -> Value:
+    line = line_of(node)
     if isinstance(node, yaml.MappingNode):
         return Value(line, _mapping(node, faults))
     if isinstance(node, yaml.SequenceNode):
@@ -108,7 +60,7 @@ def _value(node: yaml.Node, faults: Faults) -> Value:
 def _mapping(node: yaml.MappingNode, faults: Faults) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for key, item in node.value:
-        line = key.start_mark.line + 1
+        line = line_of(key)
         if not isinstance(key, yaml.ScalarNode):
             faults.add(line, "a key is not a word")
         elif key.value in found:
@@ -118,9 +70,9 @@ def _mapping(node: yaml.MappingNode, faults: Faults) -> dict[str, Value]:
     return found
 
 
-def _scalar(node: yaml.Node, faults: Faults) -> Scalar:
-    """YAML's own reading of it; a date, bytes and what has another tag are taken as the text that stands there."""
-    line = node.start_mark.line + 1
+def _scalar(node: Node, faults: Faults) -> Scalar:
+    """YAML's own reading of it; a date is taken as the text that stands there."""
+    line = line_of(node)
     try:
         found = yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError):

@@ -33,7 +33,8 @@ from processors.delivery.receivers import (
     Receiver,
 )
 from processors.delivery.signing import parse_secret
-from processors.yaml_document import Faults, Members, Value, YamlInvalid, load
+from processors.yaml_document import Members, Value, load
+from processors.yaml_nodes import Faults, YamlInvalid
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _MOST_RECEIVERS, _MOST_SECRETS, _MOST_SECRET_BYTES = 64, 4, 4_096

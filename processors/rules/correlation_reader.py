@@ -10,8 +10,9 @@ from processors.durations import duration_ms
 from processors.rules.detection_reader import read_selection
 from processors.rules.language import CLIENT, FIELDS, MAX_TIMESPAN_MS, NODE, RULE_ID, Holds, Kind
 from processors.rules.model import FLEET, Correlation, Step, Threshold
+from processors.rules.nodes import Members, is_sequence, is_text, number, shown
 from processors.rules.selection import Selection
-from processors.rules.yaml_document import Faults, Members, Node, is_sequence, is_text, number, shown
+from processors.yaml_nodes import Faults, Node
 
 _MAX_STEPS = 16
 _MAX_GROUP_FIELDS = 5

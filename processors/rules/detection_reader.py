@@ -6,8 +6,9 @@ from typing import Any
 
 from processors.alerting.signals import Value
 from processors.rules.language import CHOICES, COMPARISONS, FIELDS, MODIFIERS, NOT, TEXT_MODIFIERS, Holds
+from processors.rules.nodes import Members, is_null, is_sequence, items, scalar, shown
 from processors.rules.selection import Alternative, Condition, Selection
-from processors.rules.yaml_document import Faults, Members, Node, is_null, is_sequence, items, scalar, shown
+from processors.yaml_nodes import Faults, Node
 
 ANYTHING = Selection(((),))
 

@@ -9,11 +9,11 @@ import re
 from enum import StrEnum
 
 from processors.alerting import signals
+from processors.yaml_nodes import Limits
 from schemas.topics import DAY_MS
 
-MAX_BYTES = 1_000_000
 MAX_RULES = 1_000
-MAX_DEPTH = 12
+LIMITS = Limits(bytes=1_000_000, depth=12)
 
 MAX_TIMESPAN_MS = 30 * DAY_MS
 

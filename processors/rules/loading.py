@@ -6,10 +6,11 @@ from importlib import resources
 from pathlib import Path
 
 from processors.errors import RulesInvalid
-from processors.rules.language import MAX_BYTES, MAX_RULES
+from processors.rules.language import LIMITS, MAX_RULES
 from processors.rules.model import Rule, RuleSet
+from processors.rules.nodes import Members, is_sequence, shown
 from processors.rules.rule_reader import read_rule
-from processors.rules.yaml_document import Faults, Members, compose, is_sequence, shown
+from processors.yaml_nodes import Faults, compose
 
 SHIPPED = "default.yaml"
 
@@ -43,7 +44,7 @@ def _text(path: Path) -> str:
     """One byte more than allowed is read, so that a device or a huge file costs no more."""
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1).decode()
+            return file.read(LIMITS.bytes + 1).decode()
     except OSError as error:
         raise RulesInvalid([f"{path}:1: the file cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
@@ -51,7 +52,7 @@ def _text(path: Path) -> str:
 
 
 def _read(text: str, faults: Faults) -> list[Rule]:
-    root = compose(text, faults)
+    root = compose(text.encode(errors="surrogatepass"), faults, LIMITS)
     if root is None:
         if not len(faults):
             faults.add(1, "the file is empty; a file without rules says `rules: []`")

@@ -8,8 +8,9 @@ from processors.rules.correlation_reader import Place, read_correlation, read_du
 from processors.rules.detection_reader import ANYTHING, read_selection
 from processors.rules.language import KEY_WORDS, OF_SIGNAL, RULE_ID, SEVERITIES, Kind, placeholders
 from processors.rules.model import Correlation, Hours, Mute, Rule
+from processors.rules.nodes import Members, is_sequence, is_text, items, shown
 from processors.rules.selection import Selection
-from processors.rules.yaml_document import Faults, Members, Node, is_sequence, is_text, items, line_of, shown
+from processors.yaml_nodes import Faults, Node, line_of
 from schemas.topics import DAY_MS
 
 _MATCH_RESOLVE_MS = DAY_MS // 24

@@ -9,7 +9,7 @@ import pytest
 
 from processors.errors import RulesInvalid
 from processors.rules import loading
-from processors.rules.language import MAX_BYTES, Kind
+from processors.rules.language import LIMITS, Kind
 from processors.rules.loading import check, load_rules, read_rules
 from processors.rules.model import Hours, Mute
 from tests.processors.rules.feed import DAY, HOUR, MINUTE
@@ -235,8 +235,8 @@ def test_limits() -> None:
     rule = "- {id: r%d, title: T, severity: low, source: events, detection: {}}\n"
     assert len(load_rules("rules:\n" + "".join(rule % n for n in range(1_000)), "r.yaml").rules) == 1_000
     assert "at most 1000 rules" in faults("rules:\n" + "".join(rule % n for n in range(1_001)))[0]
-    assert "larger than" in faults("#" * (MAX_BYTES + 1))[0]
-    assert "larger than" in faults("ä" * (MAX_BYTES // 2 + 1))[0]
+    assert "larger than" in faults("#" * (LIMITS.bytes + 1))[0]
+    assert "larger than" in faults("ä" * (LIMITS.bytes // 2 + 1))[0]
 
 
 def test_files(tmp_path: Path) -> None:

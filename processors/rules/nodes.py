@@ -1,89 +1,19 @@
-"""A YAML file as nodes that know their lines, from hands that nobody trusts.
-
-Nodes and not values, since a fault must name its line; the plain subset, since anchors, tags and deep nesting are how small
-files become large (https://en.wikipedia.org/wiki/Billion_laughs_attack) and rules need none of them.
-"""
+"""What the rules ask of the nodes of a YAML document."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import yaml
 
 from processors.alerting.signals import Value
-from processors.rules.language import MAX_BYTES, MAX_DEPTH
+from processors.yaml_nodes import Faults, Node
 
-# The parser of libyaml where the installation has it: a large file costs a tenth.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _STR, _BOOL, _NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 _TRUTHS = {"true": True, "false": False}
-_MAX_FAULTS = 1_000
 _QUOTED = ("'", '"', "|", ">")
-
-Node = Any
-
-
-class Faults:
-    """What is wrong with a file, each with its line."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._found: list[tuple[int, str]] = []
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def add(self, at: Node | int, sentence: str) -> None:
-        """Note a fault at a node or in a line, counted from 1."""
-        if len(self._found) < _MAX_FAULTS:
-            self._found.append((at if isinstance(at, int) else line_of(at), sentence))
-
-    def lines(self) -> list[str]:
-        """``name:line: sentence``, in the order of the lines."""
-        return [f"{self._name}:{line}: {sentence}" for line, sentence in sorted(self._found)]
-
-
-def line_of(node: Node) -> int:
-    """The line of a node, counted from 1."""
-    return int(node.start_mark.line) + 1
-
-
-def compose(text: str, faults: Faults) -> Node | None:
-    """The root of a document; None where the text is none that rules can be in, and then a fault is noted."""
-    if len(text) > MAX_BYTES or len(text.encode(errors="replace")) > MAX_BYTES:
-        faults.add(1, f"the file is larger than {MAX_BYTES} bytes")
-        return None
-    try:
-        if not _is_plain(text, faults):
-            return None
-        return yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        faults.add(mark.line + 1 if mark else 1, f"not YAML: {error.problem or error.context}")
-    except (yaml.YAMLError, UnicodeError):
-        faults.add(1, "not YAML: it has characters that no text has")
-    return None
-
-
-def _is_plain(text: str, faults: Faults) -> bool:
-    """Look at the events before anything is built from them."""
-    depth = documents = 0
-    before = len(faults)
-    for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        if depth > MAX_DEPTH or documents > 1:
-            faults.add(line, "nested too deeply" if depth > MAX_DEPTH else "a second document; rules stand in one")
-            return False
-        if getattr(event, "anchor", None) is not None:
-            faults.add(line, "anchors and aliases are not allowed")
-        if getattr(event, "tag", None) is not None:
-            faults.add(line, "tags are not allowed")
-    return len(faults) == before
 
 
 def is_text(node: Node) -> bool:
