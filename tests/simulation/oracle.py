@@ -48,6 +48,7 @@ class Client:
 class Oracle:
     """``deadlines``: for each accepted heartbeat (client, position in the log, deadline that it gives, when it was heard).
 
+    ``copies``: where one stands that was heard before, word for word.
     ``kept``: where two heartbeats, be they news or not, show that a client keeps an interval (client, position, interval).
     """
 
@@ -61,7 +62,9 @@ class Oracle:
     told: list[Told] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
     deadlines: list[tuple[str, int, int, int]] = field(default_factory=list)
+    copies: set[int] = field(default_factory=set)
     heard: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    said: set[tuple[str, int, float | None]] = field(default_factory=set)
     kept: list[tuple[str, int, int]] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
 
@@ -118,6 +121,10 @@ class Oracle:
         if any(0 < abs(beat.timestamp - sent) <= within and abs(heard - at) <= within for sent, at in before[-12:]):
             self.kept.append((beat.client_id, position, beat.interval_ms))
         before.append((beat.timestamp, heard))
+        words = (beat.client_id, beat.timestamp, beat.uptime)
+        if words in self.said:
+            self.copies.add(position)
+        self.said.add(words)
 
     @staticmethod
     def _said(client: Client) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 from processors.liveness import MISSED, Transition
@@ -65,15 +65,21 @@ def _is_settled(oracle: Oracle) -> bool:
 def _is_false(oracle: Oracle, verdict: Transition) -> bool:
     """Whether the newest heartbeat that was accepted before the clock came to the verdict allowed for more silence.
 
-    It is false too where the clock never came there.
+    It is false too where the clock never came there. A copy of a heartbeat is no sign of life: a client whose clock was set
+    back is taken to be alive by copies of what it said before and after in turn, but not by a worker that has not seen both.
     """
     read = next((index for index, mark in enumerate(oracle.marks) if mark >= verdict.watermark), None)
     if read is None:
         return True
-    accepted = [(due, last) for name, at, due, last in oracle.deadlines if name == verdict.client_id and at < read]
+    accepted = [each for each in oracle.deadlines if each[0] == verdict.client_id and each[1] < read]
+    said_once = [each for each in accepted if each[1] not in oracle.copies]
+    return all(_allow_for_more(oracle, verdict, each, read) for each in (accepted, said_once))
+
+
+def _allow_for_more(oracle: Oracle, verdict: Transition, accepted: Sequence[tuple[str, int, int, int]], read: int) -> bool:
     if not accepted:
         return False
-    due, last = accepted[-1]
+    _, _, due, last = accepted[-1]
     interval = verdict.current.interval_ms
     # After a restart what is no news to the oracle may be some, so the shorter interval may count earlier.
     if any((name, kept) == (verdict.client_id, interval) and at < read for name, at, kept in oracle.kept):
