@@ -130,7 +130,7 @@ def span_of(signal: Signal) -> tuple[int, int]:
 
 
 def _time(value: Any, default: int) -> int:
-    return value if isinstance(value, int) else default
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def _fill(summary: str, words: Mapping[str, Any]) -> str:

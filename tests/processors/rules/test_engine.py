@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from processors.alerting.findings import Change, Finding
@@ -223,6 +223,7 @@ def test_a_signal_that_is_none_is_refused_before_anything_comes_of_it(field: str
 
 
 @settings(deadline=None)
+@example("blind", "", None, -1, {"end": False})
 @given(
     st.sampled_from(SOURCES),
     st.text(max_size=3),
