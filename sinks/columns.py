@@ -10,23 +10,26 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sinks.engine import Session
+from sinks.claims import Claims
+from sinks.engine import Reading, Session
 from sinks.tables import DATABASE, Table
 
 _LOW_CARDINALITY = re.compile(r"LowCardinality\((.*)\)")
 
 
 class Columns:
-    """The columns of one table, asked for once."""
+    """The columns of one table, asked for once. ``claims``: the writer's, where others may write to the table too."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, claims: Claims | None = None) -> None:
         self._table = table
+        self._claims = claims
         self._types: dict[str, str] = {}
 
-    def read(self, session: Session, fields: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-        """By column the type to read it as, of those Avro fields that are columns. Raises EngineUnavailable."""
+    def reading(self, session: Session, fields: Iterable[Mapping[str, Any]]) -> Reading:
+        """How to read those Avro fields that are columns, while the claims hold. Raises EngineUnavailable."""
         self._types = self._types or _types(session, self._table)
-        return {field["name"]: self._types[field["name"]] for field in fields if field["name"] in self._types}
+        columns = {field["name"]: self._types[field["name"]] for field in fields if field["name"] in self._types}
+        return Reading(columns, self._claims.condition) if self._claims else Reading(columns)
 
 
 def plain(kind: str) -> str:

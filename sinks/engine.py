@@ -77,8 +77,8 @@ class Reading:
 class Session(Protocol):
     """One connection. Not to be used by two threads at once."""
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
-        """Insert a container, given in pieces, once for each ``token``. Without ``reading`` its fields are the columns.
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading) -> None:
+        """Insert a container, given in pieces, once for each ``token``.
 
         Raises EngineUnavailable, RowsRefused; Fenced where the condition of ``reading`` does not hold.
         """
@@ -139,11 +139,11 @@ class _Session:
 class ServerSession(_Session):
     """A connection to a server."""
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token, "max_execution_time": INSERT_MAX_S}
-        source = reading.source(f"input({reading.structure})") if reading else ""
+        statement = f"INSERT INTO {table} {reading.source(f'input({reading.structure})')}FORMAT Avro"
         try:
-            self._client.command(f"INSERT INTO {table} {source}FORMAT Avro", data=b"".join(container), settings=settings)
+            self._client.command(statement, data=b"".join(container), settings=settings)
         except (ClickHouseError, OSError) as error:
             raise _translated(error) from None
 
@@ -155,7 +155,7 @@ class EmbeddedSession(_Session):
     a file without a name instead.
     """
 
-    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
+    def insert_avro(self, table: str, container: Sequence[bytes], token: str, reading: Reading) -> None:
         settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with _unnamed_file() as file:
@@ -163,7 +163,8 @@ class EmbeddedSession(_Session):
                 file.write(piece)
             file.seek(0)
             try:
-                self._client.command(_insert_from(f"/dev/fd/{file.fileno()}", table, f"SETTINGS {clause} ", reading))
+                container_file = f"file('/dev/fd/{file.fileno()}', 'Avro', {reading.structure})"
+                self._client.command(f"INSERT INTO {table} {reading.source(container_file, f'SETTINGS {clause} ')}")
             except (ClickHouseError, OSError) as error:
                 raise _translated(error) from None
 
@@ -225,13 +226,6 @@ def _not_opened(text: str, path: str) -> EngineNotOpened:
     if "Error initializing EmbeddedServer" in text:
         return EngineInUse(f"{path} cannot be opened: another process has it open, or the reason stands above this line.")
     return EngineNotOpened(f"{path} cannot be opened: {text}")
-
-
-def _insert_from(path: str, table: str, settings: str, reading: Reading | None) -> str:
-    if not reading:
-        return f"INSERT INTO {table} FROM INFILE '{path}' {settings} FORMAT Avro"
-    file = f"file('{path}', 'Avro', {reading.structure})"
-    return f"INSERT INTO {table} {reading.source(file, settings)}"
 
 
 def _translated(error: Exception) -> EngineUnavailable | RowsRefused:

@@ -47,11 +47,10 @@ async def serve(settings: SinkSettings, ready: Callable[[], None]) -> None:
     """
     # Records live for seconds and hold no cycles: a collection that walks them all finds nothing.
     gc.set_threshold(100_000, 50, 100)
-    wait_s, failures = 0.0, 0
+    failures = 0
     while True:
-        if await _serve_opened(settings, ready, wait_s):
+        if await _serve_opened(settings, ready, _retire_again_s(failures)):
             failures = 0 if await asyncio.to_thread(_retired, settings) else failures + 1
-            wait_s = _retire_again_s(failures)
 
 
 async def _serve_opened(settings: SinkSettings, ready: Callable[[], None], wait_s: float) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from schemas import codec
 from schemas.errors import CodecError
 from schemas.registry import latest_schema
 from sinks.batches import Refused, halves
-from sinks.container import Record, container
+from sinks.columns import Columns
+from sinks.container import Record, container, fields_of
 from sinks.engine import Reading, Session
 from sinks.errors import RowsRefused
 from sinks.tables import DATABASE, Table
@@ -79,12 +80,13 @@ def drop_left_over(session: Session) -> None:
 
 
 @contextlib.contextmanager
-def sieve(session: Session, table: Table, writer_schema_id: int, columns: Mapping[str, str]) -> Iterator[Sieve]:
-    """A sieve for the table's rows, which it reads by ``columns``, meanwhile. Raises EngineUnavailable."""
+def sieve(session: Session, table: Table, writer_schema_id: int) -> Iterator[Sieve]:
+    """A sieve for the table's rows, meanwhile. Raises EngineUnavailable."""
     name = f"{DATABASE}.{PREFIX}{uuid.uuid4().hex}"
+    reading = Columns(table).reading(session, fields_of(writer_schema_id))
     session.command(f"CREATE TABLE {name} AS {table.qualified} ENGINE = Null")
     try:
-        yield Sieve(session, name, writer_schema_id, Reading(columns))
+        yield Sieve(session, name, writer_schema_id, reading)
     finally:
         session.command(f"DROP TABLE IF EXISTS {name}")
 

@@ -9,7 +9,7 @@ from sinks.batches import Batch, Chunk, Refused, halves, insert_token, is_of_a_f
 from sinks.claims import Claims
 from sinks.columns import Columns
 from sinks.container import Record, block, container_of_blocks, fields_of
-from sinks.engine import Engine, Reading, Session
+from sinks.engine import Engine, Session
 from sinks.errors import EngineUnavailable, Fenced, RowsRefused
 from sinks.log_ends import LogEnds
 from sinks.sieve import sieve
@@ -30,7 +30,7 @@ class TableWriter:
         self._engine = engine
         self._table = table
         self._claims = claims
-        self._columns = Columns(table)
+        self._columns = Columns(table, claims)
         self._session: Session | None = None
         # By partition the greatest offset that the table held when the partition came; absent: not asked yet.
         self._held_up_to: dict[int, int] = {}
@@ -72,8 +72,7 @@ class TableWriter:
             return []
         except RowsRefused:
             rows = [record for chunk in chunks for record in chunk.sorted.rows[writer_schema_id]]
-        columns = self._columns.read(session, fields_of(writer_schema_id))
-        with sieve(session, self._table, writer_schema_id, columns) as copy:
+        with sieve(session, self._table, writer_schema_id) as copy:
             groups, refused = copy.sift(rows)
             log.warning(
                 "%s: %d of %d rows refused, found by %d probes", self._table.name, len(refused), len(rows), copy.probes
@@ -96,11 +95,8 @@ class TableWriter:
 
     def _insert(self, session: Session, writer_schema_id: int, blocks: Sequence[bytes]) -> None:
         batch = container_of_blocks(writer_schema_id, blocks)
-        session.insert_avro(self._table.qualified, batch, insert_token(batch), self._reading(session, writer_schema_id))
-
-    def _reading(self, session: Session, writer_schema_id: int) -> Reading:
-        columns = self._columns.read(session, fields_of(writer_schema_id))
-        return Reading(columns, self._claims.condition) if self._claims else Reading(columns)
+        reading = self._columns.reading(session, fields_of(writer_schema_id))
+        session.insert_avro(self._table.qualified, batch, insert_token(batch), reading)
 
     def _without_held(self, session: Session, chunks: Sequence[Chunk], log_ends: LogEnds) -> Sequence[Chunk]:
         ranges = spans_of(chunks)

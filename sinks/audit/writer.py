@@ -43,7 +43,7 @@ class AuditWriter:
         self._engine = engine
         self._table = table
         self._claims = claims
-        self._columns = Columns(table)
+        self._columns = Columns(table, claims)
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._head: Head | None = None
@@ -133,8 +133,7 @@ class AuditWriter:
         """Insert; where rows are refused, halve until each refused one stands alone. The next one is chained without it."""
         links = list(chained(self._known_head(), records))
         batch = rows.container_of_links(self._table.topic.name, records[0].partition, schema, links)
-        columns = self._columns.read(session, rows.fields_of_links(schema))
-        reading = Reading(columns, self._claims.condition) if self._claims else Reading(columns)
+        reading = self._columns.reading(session, rows.fields_of_links(schema))
         try:
             session.insert_avro(self._table.qualified, [batch], f"audit-{links[0].position}", reading)
         except RowsRefused as error:

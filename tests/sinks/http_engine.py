@@ -26,7 +26,7 @@ from sinks.engine import EmbeddedEngine
 # What a request of a user with a statement goes through on its way.
 Gate = Callable[[str, str], AbstractContextManager[None]]
 
-_INSERT = re.compile(r"INSERT INTO (\S+) (\(.*?\) SELECT .*)?FORMAT Avro\s*$", re.DOTALL)
+_INSERT = re.compile(r"INSERT INTO (\S+) (\(.*?\) SELECT .*)FORMAT Avro\s*$", re.DOTALL)
 _SETTINGS = re.compile(r"async_insert|.*insert.*|.*dedup.*|max_.*|optimize_.*|input_format_avro.*")
 
 
@@ -90,8 +90,6 @@ def _insert(engine: Any, statement: str, body: bytes, wishes: dict[str, str]) ->
         return _ask(engine, f"{statement} {body.decode()}")
     settings = "SETTINGS " + ", ".join(f"{key} = '{value}'" for key, value in wishes.items() if _SETTINGS.fullmatch(key))
     with _holding(body) as path:
-        if not found[2]:
-            return _ask(engine, f"INSERT INTO {found[1]} FROM INFILE '{path}' {settings} FORMAT Avro")
         columns, select = found[2].split(" SELECT ", 1)
         select = select.replace(" FROM input(", f" FROM file('{path}', 'Avro', ", 1)
         return _ask(engine, f"INSERT INTO {found[1]} {columns} {settings} SELECT {select}")

@@ -60,7 +60,7 @@ class Counting:
     def session(self) -> Counting:
         return Counting(self._inner.session(), self.inserts)
 
-    def insert_avro(self, table: str, batch: Sequence[bytes], token: str, reading: Reading | None = None) -> None:
+    def insert_avro(self, table: str, batch: Sequence[bytes], token: str, reading: Reading) -> None:
         self.inserts["probes" if PREFIX in table else "inserts"] += 1
         self._inner.insert_avro(table, batch, token, reading)
 

@@ -14,6 +14,7 @@ from sinks.audit.notes import sign_note
 from sinks.audit.sealer import Sealed
 from sinks.audit.writer import AuditWriter
 from sinks.batches import Refused
+from sinks.columns import Columns
 from sinks.log_ends import not_asked
 from sinks.tables import TABLES
 from tests.sinks.samples import Row, audit, now_ms, row
@@ -65,7 +66,8 @@ class AuditLog:
         """Put other records in the place of all that there are, with every hash as it should be."""
         self.session.command("TRUNCATE TABLE viworks.audit_log")
         batch = rows.container_of_links(TABLE.topic.name, 0, 10, list(chained(Head(), records)))
-        self.session.insert_avro(TABLE.qualified, [batch], "forged")
+        reading = Columns(TABLE).reading(self.session, rows.fields_of_links(10))
+        self.session.insert_avro(TABLE.qualified, [batch], "forged", reading)
 
     @property
     def links(self) -> list[Link]:
