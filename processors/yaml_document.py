@@ -12,7 +12,7 @@ from typing import NamedTuple
 import yaml
 
 from processors.durations import duration_ms
-from processors.yaml_nodes import Faults, Limits, Node, YamlInvalid, compose, line_of
+from processors.yaml_nodes import Faults, Limits, Node, YamlInvalid, compose, line_of, read_bounded
 
 _LIMITS = Limits(bytes=256 * 1024, depth=20)
 
@@ -33,9 +33,7 @@ def load(path: Path, faults: Faults) -> Value:
         YamlInvalid: the file cannot be read, or is not one document of plain YAML; then nothing else can be told of it.
     """
     try:
-        # One byte more than allowed, so that a device or a huge file costs no more.
-        with path.open("rb") as file:
-            content = file.read(_LIMITS.bytes + 1)
+        content = read_bounded(path, _LIMITS)
     except OSError as error:
         raise YamlInvalid([f"{path}: cannot be read: {error.strerror or type(error).__name__}"]) from None
     return parse(content, faults)

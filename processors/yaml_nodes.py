@@ -7,6 +7,7 @@ files become large (https://en.wikipedia.org/wiki/Billion_laughs_attack) and no 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -56,6 +57,12 @@ class Faults:
         """Raises YamlInvalid where anything was noted."""
         if self._found:
             raise YamlInvalid(self.lines())
+
+
+def read_bounded(path: Path, limits: Limits) -> bytes:
+    """A file, or one byte more of it than allowed, so that a device or a huge file costs no more. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(limits.bytes + 1)
 
 
 def line_of(node: Node) -> int:

@@ -10,7 +10,7 @@ from processors.rules.language import LIMITS, MAX_RULES
 from processors.rules.model import Rule, RuleSet
 from processors.rules.nodes import Members, is_sequence, shown
 from processors.rules.rule_reader import read_rule
-from processors.yaml_nodes import Faults, compose
+from processors.yaml_nodes import Faults, compose, read_bounded
 
 SHIPPED = "default.yaml"
 
@@ -41,10 +41,8 @@ def check(path: Path) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """One byte more than allowed is read, so that a device or a huge file costs no more."""
     try:
-        with path.open("rb") as file:
-            return file.read(LIMITS.bytes + 1).decode()
+        return read_bounded(path, LIMITS).decode()
     except OSError as error:
         raise RulesInvalid([f"{path}:1: the file cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
