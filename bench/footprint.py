@@ -60,14 +60,19 @@ def fresh_environment(directory: Path) -> Path:
     return directory / "bin" / "python"
 
 
-def import_times(python: Path, rounds: int, modules: str = "viworks") -> dict[str, float]:
-    """``import viworks``, or others, in fresh processes, less what one takes that imports nothing: medians in milliseconds.
+def import_times(python: Path, rounds: int) -> dict[str, float]:
+    """``import viworks``: medians in milliseconds, after a first one that makes the byte code."""
+    wall, cpu = zip(*[import_ms(python, "viworks") for _ in range(rounds + 1)][1:], strict=True)
+    return {"import_ms": round(statistics.median(wall), 1), "import_cpu_ms": round(statistics.median(cpu), 1)}
+
+
+def import_ms(python: Path, modules: str) -> tuple[float, float]:
+    """One import in a fresh process, less what one takes that imports nothing: by the wall and of the processor, in ms.
 
     The processor's time says what the import costs on a machine that is busy with other things.
     """
-    pairs = [(_run_ms(python, "pass"), _run_ms(python, f"import {modules}")) for _ in range(rounds + 1)][1:]
-    wall, cpu = ([after[which] - before[which] for before, after in pairs] for which in (0, 1))
-    return {"import_ms": round(statistics.median(wall), 1), "import_cpu_ms": round(statistics.median(cpu), 1)}
+    before, after = _run_ms(python, "pass"), _run_ms(python, f"import {modules}")
+    return after[0] - before[0], after[1] - before[1]
 
 
 def _run_ms(python: Path, program: str) -> tuple[float, float]:
