@@ -44,11 +44,23 @@ class Client:
     gone: int
 
 
+class Deadline(NamedTuple):
+    """Of an accepted heartbeat: where in the log it stands, the deadline that it gives, when it was heard.
+
+    ``is_copy``: whether it was heard before, word for word.
+    """
+
+    client_id: str
+    at: int
+    due: int
+    last: int
+    is_copy: bool
+
+
 @dataclass(slots=True)
 class Oracle:
-    """``deadlines``: for each accepted heartbeat (client, position in the log, deadline that it gives, when it was heard).
+    """``deadlines``: one for each accepted heartbeat.
 
-    ``copies``: where one stands that was heard before, word for word.
     ``kept``: where two heartbeats, be they news or not, show that a client keeps an interval (client, position, interval).
     """
 
@@ -61,8 +73,7 @@ class Oracle:
     expected: dict[str, int] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     spans: list[tuple[int, int]] = field(default_factory=list)
-    deadlines: list[tuple[str, int, int, int]] = field(default_factory=list)
-    copies: set[int] = field(default_factory=set)
+    deadlines: list[Deadline] = field(default_factory=list)
     heard: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     said: set[tuple[str, int, float | None]] = field(default_factory=set)
     kept: list[tuple[str, int, int]] = field(default_factory=list)
@@ -92,6 +103,7 @@ class Oracle:
         if self.watermark is not None:
             heard = min(max(heard, self.watermark), self.watermark + SILENCE_MS)
         self._compare(beat, heard, position)
+        is_copy = self._is_copy(beat)
         known = self.clients.get(beat.client_id)
         uptime = beat.uptime or 0.0
         if known and beat.timestamp <= known.sent:
@@ -111,7 +123,7 @@ class Oracle:
                 reason = known.reason
         new = Client(beat.status, reason, last, beat.timestamp, uptime, interval, since, beat.maintenance_ms, beat.gone_ms)
         self.clients[beat.client_id] = new
-        self.deadlines.append((beat.client_id, position, last + 3 * interval + GRACE_MS, last))
+        self.deadlines.append(Deadline(beat.client_id, position, last + 3 * interval + GRACE_MS, last, is_copy))
         self.expected.pop(beat.client_id, None)
         if known is None or self._said(known) != self._said(new):
             self._tell(beat.client_id, known.state if known else None, last)
@@ -121,10 +133,12 @@ class Oracle:
         if any(0 < abs(beat.timestamp - sent) <= within and abs(heard - at) <= within for sent, at in before[-12:]):
             self.kept.append((beat.client_id, position, beat.interval_ms))
         before.append((beat.timestamp, heard))
+
+    def _is_copy(self, beat: Heartbeat) -> bool:
         words = (beat.client_id, beat.timestamp, beat.uptime)
-        if words in self.said:
-            self.copies.add(position)
+        was_said = words in self.said
         self.said.add(words)
+        return was_said
 
     @staticmethod
     def _said(client: Client) -> tuple[object, ...]:

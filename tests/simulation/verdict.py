@@ -7,7 +7,7 @@ from random import Random
 
 from processors.liveness import MISSED, Transition
 from tests.simulation.limits import GRACE_MS, QUIET_MS
-from tests.simulation.oracle import Oracle, Told
+from tests.simulation.oracle import Deadline, Oracle, Told
 from tests.simulation.scenario import logs
 from tests.simulation.worker import CRASHES_WITHIN, Kafka, Worker
 
@@ -71,15 +71,15 @@ def _is_false(oracle: Oracle, verdict: Transition) -> bool:
     read = next((index for index, mark in enumerate(oracle.marks) if mark >= verdict.watermark), None)
     if read is None:
         return True
-    accepted = [each for each in oracle.deadlines if each[0] == verdict.client_id and each[1] < read]
-    said_once = [each for each in accepted if each[1] not in oracle.copies]
+    accepted = [each for each in oracle.deadlines if each.client_id == verdict.client_id and each.at < read]
+    said_once = [each for each in accepted if not each.is_copy]
     return all(_allow_for_more(oracle, verdict, each, read) for each in (accepted, said_once))
 
 
-def _allow_for_more(oracle: Oracle, verdict: Transition, accepted: Sequence[tuple[str, int, int, int]], read: int) -> bool:
+def _allow_for_more(oracle: Oracle, verdict: Transition, accepted: Sequence[Deadline], read: int) -> bool:
     if not accepted:
         return False
-    _, _, due, last = accepted[-1]
+    due, last = accepted[-1].due, accepted[-1].last
     interval = verdict.current.interval_ms
     # After a restart what is no news to the oracle may be some, so the shorter interval may count earlier.
     if any((name, kept) == (verdict.client_id, interval) and at < read for name, at, kept in oracle.kept):
