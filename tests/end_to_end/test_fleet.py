@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clickhouse_connect.driver.client import Client as ClickHouse
 
 from tests.deadline import eventually
 from tests.end_to_end.system import System
@@ -29,19 +28,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def sql(system: System) -> Iterator[ClickHouse]:
-    client = system.sql()
-    yield client
-    client.close()
-
-
 def played(system: System, *arguments: str) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(system.command("fleet", *arguments, "--json").stdout)
     return report
 
 
-async def test_a_fleet_registers_beats_and_reports_and_comes_again(system: System, sql: ClickHouse, tmp_path: Path) -> None:
+async def test_a_fleet_registers_beats_and_reports_and_comes_again(system: System, tmp_path: Path) -> None:
     scenario = tmp_path / "all.yaml"
     scenario.write_text(SCENARIO)
     arguments = (str(scenario), "--clients", "20", "--name", "sim", "--state", str(tmp_path / "state"))
@@ -54,7 +46,8 @@ async def test_a_fleet_registers_beats_and_reports_and_comes_again(system: Syste
     assert messages["accepted"] > 20
     assert (messages["refused"], messages["lost"], messages["spooled"]) == (0, 0, 0)
     query = "SELECT uniqExact(client_id) FROM viworks.heartbeats WHERE startsWith(client_id, 'sim-')"
-    await eventually(lambda: sql.query(query).result_rows == [(20,)], 10, "all are in SQL")
+    with system.sql() as sql:
+        await eventually(lambda: sql.query(query).result_rows == [(20,)], 10, "all are in SQL")
     kept = tmp_path / "state" / "clients.json"
     assert kept.stat().st_mode & 0o077 == 0
     before = kept.read_bytes()
