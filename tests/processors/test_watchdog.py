@@ -71,7 +71,7 @@ def test_a_pause_of_the_process_is_not_the_workers_fault() -> None:
 async def test_a_worker_whose_agent_hangs_is_ended_and_the_next_one_goes_on(
     kafka: EmbeddedKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = worker_settings(kafka.bootstrap, tmp_path, stall_after_s=1.5, stop_timeout_s=1.0)
+    settings = worker_settings(kafka.bootstrap, tmp_path, stall_after_s=4.0, stop_timeout_s=1.0)
     client, hangs = a_client(), asyncio.Event()
 
     async def hang(self: Outbox, records: Any) -> None:
@@ -82,11 +82,12 @@ async def test_a_worker_whose_agent_hangs_is_ended_and_the_next_one_goes_on(
     async with Lab(kafka.bootstrap) as lab:
         async with working(settings) as task:
             # As long as it has nothing to do it is left alone.
-            done, _ = await asyncio.wait([task], timeout=2 * settings.stall_after_s)
+            done, _ = await asyncio.wait([task], timeout=1.5 * settings.stall_after_s)
             assert not done
             monkeypatch.setattr(Outbox, "write", hang)
             await lab.send(EVENTS, event(client, severity="high"))
-            with pytest.raises(WorkerStalled, match=EVENTS.name):
+            # All agents write through it, so what it names is any partition that had something to read.
+            with pytest.raises(WorkerStalled, match="nothing committed"):
                 await asyncio.wait_for(asyncio.shield(task), 30)
             assert hangs.is_set()
         monkeypatch.undo()
