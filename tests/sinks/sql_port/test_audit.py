@@ -124,7 +124,7 @@ async def test_a_broker_that_is_away_costs_a_bounded_wait_and_no_record(kafka: E
         began_s = time.monotonic()
         with pytest.raises(AuditUnavailable):
             await trail.record(one, "answered")
-        assert time.monotonic() - began_s < 2.0
+        assert time.monotonic() - began_s < 5
         trail.record_later(other, "cancelled")
         async with _forwarded(door, kafka.bootstrap):
             (record,) = await on_the_topic(kafka.bootstrap, {other.query_id})
@@ -133,13 +133,13 @@ async def test_a_broker_that_is_away_costs_a_bounded_wait_and_no_record(kafka: E
 
 
 async def test_too_many_that_wait_stop_the_rest(kafka: EmbeddedKafka) -> None:
-    async with KafkaTrail(f"127.0.0.1:{free_port()}", 2.0, lambda: 1, most_waiting=3) as trail:
+    async with KafkaTrail(f"127.0.0.1:{free_port()}", 5.0, lambda: 1, most_waiting=3) as trail:
         for _ in range(3):
             trail.record_later(facts(), "cancelled")
         began_s = time.monotonic()
         with pytest.raises(AuditUnavailable, match="too many"):
             await trail.record(facts(), "answered")
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 4
 
 
 @contextlib.asynccontextmanager
