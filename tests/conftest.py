@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from xdist.remote import Producer
@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from infra.kafka import EmbeddedKafka
 from tests.brokers import running_broker
 from tests.distribution import BySharing
+from tests.figures import FIGURE, Tell, figures
 
 # Of every Java that a test starts, however deep: a broker that lives for seconds never earns back what optimising it costs.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -20,6 +21,21 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharing | None:
     """Of ``--dist loadfile``."""
     return BySharing(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests have told, at the end."""
+    told = figures(report for reports in terminalreporter.stats.values() for report in reports)
+    if told:
+        terminalreporter.section("figures")
+    for line in told:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Takes what a test has counted or measured: it is printed at the end, whichever process the test ran in."""
+    return lambda text: record_property(FIGURE, text)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.chaos.havoc import Havoc
 from tests.chaos.parts import Kept
 from tests.chaos.topics import Recorder
 from tests.deadline import eventually
+from tests.figures import Tell
 
 INTERVAL_S, GRACE_MS = 1, 1_000
 DEADLINE_S = 3 * INTERVAL_S + GRACE_MS / 1000
@@ -58,7 +58,7 @@ class Stage(NamedTuple):
 
 
 @pytest.mark.parametrize("size", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
-async def test_nobody_is_blamed_and_nobody_missed(size: Size, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_nobody_is_blamed_and_nobody_missed(size: Size, tmp_path: Path, tell: Tell) -> None:
     async with staged(size, tmp_path) as stage:
         living = asyncio.create_task(stage.fleet.run())
         began_s = time.monotonic()
@@ -71,8 +71,7 @@ async def test_nobody_is_blamed_and_nobody_missed(size: Size, tmp_path: Path, ca
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
-            with capsys.disabled():
-                sys.stdout.write(summary(stage, havoc, time.monotonic() - began_s))
+            tell(summary(stage, havoc, time.monotonic() - began_s))
     assert (havoc.kills, havoc.rebalances) == (size.kills, size.rebalances)
 
 
@@ -159,4 +158,4 @@ def summary(stage: Stage, havoc: Havoc, took_s: float) -> str:
         *stage.edge.faults,
         *(fault for worker in (*stage.workers, stage.third) for fault in worker.faults),
     ]
-    return "\n" + "".join(f"chaos: {line[:2_000]}\n" for line in lines)
+    return "\n".join(line[:2_000] for line in lines)

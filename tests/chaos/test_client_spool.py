@@ -24,6 +24,7 @@ from infra.topics import create_topics
 from tests.chaos import spool_client
 from tests.chaos.parts import Kept, KeptSink
 from tests.deadline import eventually
+from tests.figures import Tell
 from tests.ingest.conftest import registry_double
 from tests.sinks.sink_process import SinkProcess
 
@@ -55,7 +56,7 @@ LONG = Size(1_000, 2.0, ("edge", "broker", "sink"))
 
 
 @pytest.mark.parametrize("size", [SHORT, pytest.param(LONG, marks=pytest.mark.long)], ids=["short", "long"])
-async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, tell: Tell) -> None:
     chance, killed = random.Random(SEED), Counter[str]()
     own = tmp_path / "client"
     own.mkdir()
@@ -75,12 +76,11 @@ async def test_what_was_accepted_arrives_once(size: Size, tmp_path: Path, capsys
         accepted = (own / "accepted").read_text().split()
         found = await in_sql(server, len(set(accepted)))
     missing = set(accepted) - set(found)
-    told = ", ".join(f"{count} x {name}" for name, count in sorted(killed.items()))
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\nkilled in {lived_s:.0f} s: {told}; {len(accepted)} events accepted, {len(found)} in SQL: "
-            f"{len(missing)} lost, {sum(found.values()) - len(found)} doubled\n"
-        )
+    kills = ", ".join(f"{count} x {name}" for name, count in sorted(killed.items()))
+    tell(
+        f"killed in {lived_s:.0f} s: {kills}; {len(accepted)} events accepted, {len(found)} in SQL: "
+        f"{len(missing)} lost, {sum(found.values()) - len(found)} doubled"
+    )
     assert len(accepted) > size.lives
     assert left == 0
     assert missing == set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from tests.chaos.parts import Kept
 from tests.chaos.test_edge_outage import alive, offline, statuses
 from tests.chaos.topics import Recorder
 from tests.deadline import eventually
+from tests.figures import Tell
 
 INTERVAL_S = 30
 # After the return: the longest that a client waits, a whole deadline from then on, and some.
@@ -71,7 +71,7 @@ class Rates(NamedTuple):
 
 
 @pytest.mark.parametrize("size", [ONE_MINUTE, TEN_MINUTES], ids=["one-minute", "ten-minutes"])
-async def test_a_fleet_returns_without_a_herd(size: Size, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_fleet_returns_without_a_herd(size: Size, tmp_path: Path, tell: Tell) -> None:
     async with ground(tmp_path) as here, living(size, here) as fleet:
         await eventually(lambda: len(alive(here.topics)) == size.clients, 2 * INTERVAL_S + 30, "all are online")
         told = talking(size, fleet)
@@ -82,12 +82,11 @@ async def test_a_fleet_returns_without_a_herd(size: Size, tmp_path: Path, capsys
         await eventually(lambda: rows_of(here) == (told.messages, told.messages), 60, "all are rows, once")
         rates, blamed = measured(fleet, times, size.window_s), offline(here.topics)
         incidents = statuses(here.topics, "ingest_blind")
-        with capsys.disabled():
-            sys.stdout.write(f"\n{size}: {rates}, {rates.returning / rates.steady:.2f} times; {spooled} spooled at the\n")
-            sys.stdout.write(
-                f"  return; {told.messages} events once in SQL; {len(blamed)} taken for offline; {incidents};\n"
-            )
-            sys.stdout.write(f"  {dict(fleet.simulation.tally.verdicts)} {dict(fleet.simulation.tally.notes)}\n")
+        tell(
+            f"{size}: {rates}, {rates.returning / rates.steady:.2f} times; {spooled} spooled at the return; "
+            f"{told.messages} events once in SQL; {len(blamed)} taken for offline; {incidents}; "
+            f"{dict(fleet.simulation.tally.verdicts)} {dict(fleet.simulation.tally.notes)}"
+        )
     assert spooled >= size.events_per_s * size.outage_s / 2
     assert blamed == {}
     assert rates.returning <= 2 * rates.steady

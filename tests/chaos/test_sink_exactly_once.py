@@ -13,6 +13,7 @@ from infra.ports import free_port
 from infra.topics import create_topics
 from tests.chaos.sink_havoc import SESSION_TIMEOUT_S, WRONG_MINUTES, SinkHavoc
 from tests.deadline import eventually
+from tests.figures import Tell
 from tests.sinks.sink_process import SinkProcess
 
 _SHORT = {"sink_killed": 2, "broker_killed": 1, "rebalanced": 1, "zombie": 1}
@@ -25,7 +26,7 @@ _EVENTS = 1_000_000
     [(_SHORT, 500), pytest.param(_LONG, _EVENTS // (sum(_LONG.values()) + _LONG["rebalanced"]) + 1, marks=pytest.mark.long)],
     ids=["short", "long"],
 )
-async def test_nothing_is_lost_or_doubled(tmp_path: Path, rounds: dict[str, int], burst: int) -> None:
+async def test_nothing_is_lost_or_doubled(tmp_path: Path, rounds: dict[str, int], burst: int, tell: Tell) -> None:
     group = f"sinks-{uuid.uuid4()}"
     broker = EmbeddedKafka(tmp_path / "broker", free_port())
     await broker.start()
@@ -42,7 +43,7 @@ async def test_nothing_is_lost_or_doubled(tmp_path: Path, rounds: dict[str, int]
         stored = "SELECT sum(rows) FROM system.parts WHERE database = 'viworks' AND table = 'heartbeats' AND active"
         await eventually(lambda: _at_least(analyst, stored, sum(ends.values())), 120, "all rows are stored")
         assert await sink.stop() == 0, sink.log.read_text()
-        await _check(sink, ends, havoc)
+        await _check(sink, ends, havoc, tell)
     finally:
         await sink.kill()
         await broker.stop()
@@ -52,7 +53,7 @@ async def _at_least(analyst: object, sql: str, count: int) -> bool:
     return int(await asyncio.to_thread(analyst.command, sql)) >= count  # type: ignore[attr-defined]
 
 
-async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc) -> None:
+async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc, tell: Tell) -> None:
     assert sum(ends.values()) >= havoc.sent
     table = "viworks.heartbeats"
     offsets = f"SELECT concat(_partition, ':', uniqExact(_offset)) AS line FROM {table} GROUP BY _partition"
@@ -64,7 +65,7 @@ async def _check(sink: SinkProcess, ends: dict[int, int], havoc: SinkHavoc) -> N
     by_id = int(await sink.ask_files(f"SELECT uniqExact(client_id, timestamp) FROM {table}"))
     wrong = await sink.ask_files(WRONG_MINUTES)
     kafka = sum(ends.values())
-    print(  # noqa: T201 - the proof's figures
+    tell(
         f"{havoc.told}; {kafka:,} heartbeats on Kafka ({havoc.sent:,} acknowledged): {kafka - different:,} lost, "
         f"{rows - different:,} doubled by topic, partition and offset, {rows - by_id:,} by id, "
         f"{counted - rows:,} doubled in the rollups, {wrong} minutes wrong"

@@ -23,6 +23,7 @@ from tests.end_to_end.canaries import Canaries, hits
 from tests.end_to_end.canary_requests import Sender
 from tests.end_to_end.soc import ENVELOPE, open_all, private_key
 from tests.end_to_end.system import System
+from tests.figures import Tell
 from tests.infra.waiting import eventually
 from tests.rust_client import RustClient
 
@@ -122,17 +123,16 @@ def test_every_sensitive_member_was_planted(run: Run) -> None:
     assert [member for member in sensitive if not any(member in name for name in run.kept.planted)] == []
 
 
-def test_no_canary_is_found(run: Run, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_canary_is_found(run: Run, tell: Tell) -> None:
     began = time.monotonic()
     planted = {**run.kept.planted, **run.hidden.planted}
     found = hits(planted, run.places)
     size = sum(len(content) for _, content in run.places)
-    with capsys.disabled():
-        pytestconfig.get_terminal_writer().line(
-            f" {len(planted)} canaries, {run.sender.refused} requests refused, "
-            f"{len(run.places)} places, {size / 1e6:.1f} MB, {len(found)} hits in {time.monotonic() - began:.1f} s, "
-            f"{len(run.opened)} envelopes opened"
-        )
+    tell(
+        f"{len(planted)} canaries, {run.sender.refused} requests refused, "
+        f"{len(run.places)} places, {size / 1e6:.1f} MB, {len(found)} hits in {time.monotonic() - began:.1f} s, "
+        f"{len(run.opened)} envelopes opened"
+    )
     assert found == []
 
 

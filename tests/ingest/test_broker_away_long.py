@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ingest.tokens import TokenKeys
 from schemas import codec
 from schemas.topics import EVENTS
 from tests.deadline import eventually
+from tests.figures import Tell
 from tests.ingest.event_load import EventLoad, Reply
 
 RATE = 400
@@ -62,14 +62,11 @@ def percentile(ordered: list[float], percent: int) -> float:
 
 
 @pytest.mark.long
-async def test_a_broker_away_for_a_minute(
-    own_kafka: EmbeddedKafka, tmp_path: Path, key_files: KeyFiles, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_broker_away_for_a_minute(own_kafka: EmbeddedKafka, tmp_path: Path, key_files: KeyFiles, tell: Tell) -> None:
     outage = await away_under_load(own_kafka, key_files, tmp_path / "edge.log")
     stored = await stored_event_ids(own_kafka.bootstrap)
     missing = {reply.event_id for reply in outage.replies if reply.status == 202} - stored
-    with capsys.disabled():
-        sys.stdout.write(f"\n{outage.text(len(missing))}\n")
+    tell(outage.text(len(missing)))
     assert not missing
     assert {reply.status for reply in outage.replies} == {202, 503}
     assert len(outage.refusals_s) > RATE * AWAY_S / 2

@@ -20,6 +20,7 @@ from infra.key_files import KeyFiles
 from infra.ports import free_port
 from infra.topics import create_topics
 from ingest.tokens import TokenKeys
+from tests.figures import Tell
 from tests.ingest.conftest import edge_settings, registry_double
 from tests.ingest.documented_answers import faults
 from tests.ingest.edge_process import EdgeProcess, edge_process
@@ -93,7 +94,7 @@ class Run:
             counts = {status: count for (of, status), count in sorted(self.answers.items()) if of == path}
             lines.append(f"  {path}: {counts}")
         growth = self._edge.memory_kib() - self.warm_kib
-        return "\n".join([f" {sum(self.answers.values())} requests, memory +{growth} KiB since the first quarter", *lines])
+        return "\n".join([f"{sum(self.answers.values())} requests, memory +{growth} KiB since the first quarter", *lines])
 
 
 def generate(wanted: int, send: Callable[[Plan], None]) -> None:
@@ -129,9 +130,7 @@ async def lives_on(edge: EdgeProcess, http: httpx2.AsyncClient, api_key: str) ->
 
 
 @pytest.mark.parametrize("wanted", [1_500, pytest.param(50_000, marks=pytest.mark.long)])
-def test_every_answer_is_documented(
-    wanted: int, tmp_path: Path, key_files: KeyFiles, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_answer_is_documented(wanted: int, tmp_path: Path, key_files: KeyFiles, tell: Tell) -> None:
     caller = Caller(CLIENT_ID, SEED, TokenKeys.from_file(key_files.token_keys), certificate_request(), now_ms())
     # Hypothesis draws while the loop stands still: what runs on it uses the random numbers that Hypothesis watches over.
     with asyncio.Runner() as runner:
@@ -142,8 +141,7 @@ def test_every_answer_is_documented(
             runner.run(stack.enter_async_context(http))
             run = Run(edge, http, caller, wanted)
             generate(wanted, lambda plan: runner.run(run.send(plan)))
-            with capsys.disabled():
-                pytestconfig.get_terminal_writer().line(run.report())
+            tell(run.report())
             runner.run(lives_on(edge, http, caller.api_key))
             assert edge.memory_kib() - run.warm_kib < MAX_GROWTH_KIB
         finally:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from ingest import errors
+from tests.figures import Tell
 from tests.ingest import mutations
 from tests.ingest.mutations import ALICE, ALICE_TOO, BOB, GETS, POSTS
 from tests.ingest.signed_requests import Request, receive
@@ -31,7 +32,7 @@ def same_signature(sent: Request, changed: Request) -> bool:
     return not sent.body and same_otherwise and len(texts[0]) == 128 and texts[0].lower() == texts[1].lower()
 
 
-def test_no_mutation_is_accepted(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_mutation_is_accepted(tell: Tell) -> None:
     started, counts = time.monotonic(), dict.fromkeys((kind.__name__ for kind in mutations.ALL), 0)
     wrongly: list[tuple[str, Request]] = []
     for kind in mutations.ALL:
@@ -43,9 +44,7 @@ def test_no_mutation_is_accepted(pytestconfig: pytest.Config, capsys: pytest.Cap
             if accepted(changed):
                 wrongly.append((kind.__name__, changed))
     took_s = time.monotonic() - started
-    with capsys.disabled():
-        said = f" {sum(counts.values())} mutations, {len(wrongly)} accepted, {took_s:.1f} s: {counts}"
-        pytestconfig.get_terminal_writer().line(said)
+    tell(f"{sum(counts.values())} mutations, {len(wrongly)} accepted, {took_s:.1f} s: {counts}")
     assert wrongly[:5] == []
     assert sum(counts.values()) >= LEAST
     assert min(counts.values()) > 0

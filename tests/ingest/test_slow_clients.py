@@ -15,10 +15,9 @@ import pytest
 from bench.measured import Measured, wait_for_port
 from infra.key_files import KeyFiles
 from infra.ports import free_port
+from tests.figures import Tell
 from tests.ingest.raw_http import connection
 from tests.ingest.signed_beats import SignedBeats
-
-Capture = pytest.CaptureFixture[str]
 
 EVERY_S = 0.02
 BASELINE_S = 7.5
@@ -36,19 +35,18 @@ class Figures(NamedTuple):
     more_mib: float
 
 
-async def test_two_hundred_slow_connections(bootstrap: str, key_files: KeyFiles, tmp_path: Path, capsys: Capture) -> None:
-    await prove(bootstrap, key_files, tmp_path, capsys, 200, 15.0)
+async def test_two_hundred_slow_connections(bootstrap: str, key_files: KeyFiles, tmp_path: Path, tell: Tell) -> None:
+    await prove(bootstrap, key_files, tmp_path, tell, 200, 15.0)
 
 
 @pytest.mark.long
-async def test_a_thousand_for_a_minute(bootstrap: str, key_files: KeyFiles, tmp_path: Path, capsys: Capture) -> None:
-    await prove(bootstrap, key_files, tmp_path, capsys, 1000, 60.0)
+async def test_a_thousand_for_a_minute(bootstrap: str, key_files: KeyFiles, tmp_path: Path, tell: Tell) -> None:
+    await prove(bootstrap, key_files, tmp_path, tell, 1000, 60.0)
 
 
-async def prove(bootstrap: str, files: KeyFiles, scratch: Path, capsys: Capture, count: int, seconds: float) -> None:
+async def prove(bootstrap: str, files: KeyFiles, scratch: Path, tell: Tell, count: int, seconds: float) -> None:
     figures = await measure(bootstrap, files, scratch, count, seconds)
-    with capsys.disabled():
-        sys.stdout.write(f"\n{figures}\n")
+    tell(str(figures))
     assert figures.ended >= count * int(seconds / LONGEST_LIFE_S)
     assert figures.longest_life_s <= LONGEST_LIFE_S
     assert figures.open_at_end >= count * 0.9

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from ingest.errors import UnfitPublicKey
 from ingest.extract import verify_registration
 from schemas import errors, signing
+from tests.figures import Tell
 from tests.schemas import messages_samples as samples
 from tests.schemas.edwards25519 import BASE, P, add, decode, encode, holds, multiply, torsion
 from tests.schemas.speccheck import NON_CANONICAL, Case, cases
@@ -88,10 +89,9 @@ def test_wycheproof(case: Vector) -> None:
         assert not fit(case.key)
 
 
-def test_wycheproof_has_cases_of_every_result(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wycheproof_has_cases_of_every_result(tell: Tell) -> None:
     counts = {result: sum(case.result == result for case in VECTORS) for result in ("valid", "invalid", "acceptable")}
-    with capsys.disabled():
-        pytestconfig.get_terminal_writer().line(f" Wycheproof Ed25519: {counts}")
+    tell(f"Wycheproof Ed25519: {counts}")
     assert min(counts.values()) >= 20
     assert len(VECTORS) >= 200
 

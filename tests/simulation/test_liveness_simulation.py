@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from tests.figures import Tell
 from tests.simulation.broken import BROKEN
 from tests.simulation.many import run
 from tests.simulation.verdict import disagreements
@@ -20,10 +21,9 @@ ONCE_DISAGREED = (
 """Found by `make soak`: each was a fault once."""
 
 
-def test_no_seed_disagrees_with_the_oracle(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_seed_disagrees_with_the_oracle(tell: Tell) -> None:
     outcome = run(0, SEEDS, os.cpu_count() or 1, CPU_S)
-    with capsys.disabled():
-        print(f"\nliveness simulation: {outcome}")
+    tell(str(outcome))
     assert outcome.shown == []
     assert outcome.seeds >= FEWEST
 

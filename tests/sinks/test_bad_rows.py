@@ -17,6 +17,7 @@ from sinks.log_ends import not_asked
 from sinks.sieve import PREFIX, drop_left_over
 from sinks.tables import TABLES
 from sinks.writer import TableWriter
+from tests.figures import Tell
 from tests.sinks.samples import Row, heartbeat, row
 from tests.sinks.warehouse import Warehouse
 
@@ -71,7 +72,7 @@ class Counting:
 @pytest.mark.parametrize(
     ("count", "within_s"), [(3_000, 30), pytest.param(100_000, 300, marks=pytest.mark.long)], ids=["short", "long"]
 )
-def test_one_in_a_hundred_is_bad(warehouse: Warehouse, count: int, within_s: float) -> None:
+def test_one_in_a_hundred_is_bad(warehouse: Warehouse, count: int, within_s: float, tell: Tell) -> None:
     name, chance = f"one-in-a-hundred-{uuid.uuid4()}", random.Random(count)
     start = warehouse.next_offset()
     rows = [row("heartbeat", heartbeat(name, timestamp=1_000 * n), start + n, partition=3_000 + count) for n in range(count)]
@@ -98,7 +99,7 @@ def test_one_in_a_hundred_is_bad(warehouse: Warehouse, count: int, within_s: flo
     assert engine.inserts["inserts"] == 2 * batches, "a refused attempt, and all that is good"
     unforeseen = sum(spoiler is misplaced for spoiler in bad.values())
     assert engine.inserts["probes"] <= len(bad) + batches + 2 * unforeseen * math.ceil(math.log2(BATCH_ROWS))
-    print(f"{count:,} rows, {len(bad):,} of them spoilt, {len(lost):,} dead letters: {dict(engine.inserts)}, {took_s:.1f} s")  # noqa: T201 - the proof's figure
+    tell(f"{count:,} rows, {len(bad):,} of them spoilt, {len(lost):,} dead letters: {dict(engine.inserts)}, {took_s:.1f} s")
 
 
 def test_what_a_crash_leaves_of_a_sieve_is_dropped(warehouse: Warehouse) -> None:
